@@ -1,0 +1,822 @@
+-- Hypertables, rollups and policies.
+-- Running this file again changes nothing.
+--
+-- One source for both editions of TimescaleDB. Community makes each rollup a continuous aggregate,
+-- refreshed by a policy and real-time; Apache-2 has neither, so the same SELECT becomes a plain view:
+-- always right, only slower.
+
+\set ON_ERROR_STOP on
+-- create_hypertable advises against varchar, which the clients' contract fixes.
+set client_min_messages = error;
+-- Set-up calls return rows that a boot log has no use for.
+\o /dev/null
+
+select current_setting('timescaledb.license') = 'timescale' as community \gset
+\if :community
+    \set create_rollup 'create materialized view if not exists'
+    \set as_rollup 'with (timescaledb.continuous, timescaledb.materialized_only = false) as'
+    \set unfilled 'with no data'
+\else
+    \set create_rollup 'create or replace view'
+    \set as_rollup as
+    \set unfilled ''
+\endif
+
+-- Raw readings in chunks of one day. The unique keys serve every look-up, so no further index is made.
+select create_hypertable('public.energy_readings', by_range('time', interval '1 day'),
+                         create_default_indexes => false, if_not_exists => true);
+select create_hypertable('public.production_data', by_range('time', interval '1 day'),
+                         create_default_indexes => false, if_not_exists => true);
+select create_hypertable('public.environmental_data', by_range('time', interval '1 day'),
+                         create_default_indexes => false, if_not_exists => true);
+
+-- Electricity at 1 minute, from raw. Other carriers have a rollup of their own further down.
+:create_rollup public.energy_readings_1min :as_rollup
+select
+    time_bucket('1 minute', time) as bucket,
+    machine_id,
+    avg(power_kw) as avg_power_kw,
+    min(power_kw) as min_power_kw,
+    max(power_kw) as max_power_kw,
+    stddev(power_kw) as stddev_power_kw,
+    sum(energy_kwh) as total_energy_kwh,
+    avg(voltage_v) as avg_voltage_v,
+    avg(current_a) as avg_current_a,
+    avg(power_factor) as avg_power_factor,
+    avg(frequency_hz) as avg_frequency_hz,
+    count(*) as reading_count,
+    count(*) filter (where is_estimated) as estimated_count,
+    sum(power_kw) as sum_power_kw,
+    sum(voltage_v) as sum_voltage_v,
+    count(voltage_v) as count_voltage_v,
+    sum(current_a) as sum_current_a,
+    count(current_a) as count_current_a,
+    sum(power_factor) as sum_power_factor,
+    count(power_factor) as count_power_factor,
+    sum(frequency_hz) as sum_frequency_hz,
+    count(frequency_hz) as count_frequency_hz
+from public.energy_readings
+where energy_type in ('electrical', 'electricity', 'energy')
+group by 1, 2
+:unfilled;
+comment on view public.energy_readings_1min is 'Electricity per machine and minute.';
+comment on column public.energy_readings_1min.bucket is 'Start of the interval.';
+comment on column public.energy_readings_1min.avg_power_kw is 'Mean power over the readings, kW.';
+comment on column public.energy_readings_1min.min_power_kw is 'Lowest reading, kW.';
+comment on column public.energy_readings_1min.max_power_kw is 'Highest reading, kW.';
+comment on column public.energy_readings_1min.total_energy_kwh is 'Energy, kWh.';
+comment on column public.energy_readings_1min.avg_voltage_v is 'Mean voltage, V.';
+comment on column public.energy_readings_1min.avg_current_a is 'Mean current, A.';
+comment on column public.energy_readings_1min.avg_power_factor is 'Mean power factor.';
+comment on column public.energy_readings_1min.avg_frequency_hz is 'Mean frequency, Hz.';
+comment on column public.energy_readings_1min.stddev_power_kw is 'Sample standard deviation of the power, kW.';
+comment on column public.energy_readings_1min.reading_count is 'Readings.';
+comment on column public.energy_readings_1min.estimated_count is 'Readings that were not measured.';
+comment on column public.energy_readings_1min.sum_power_kw is 'Sum of the power readings, kW; carried for the averages of the next level.';
+
+-- Electricity at 15 minutes, from the 1 minute level.
+:create_rollup public.energy_readings_15min :as_rollup
+select
+    time_bucket('15 minutes', bucket) as bucket,
+    machine_id,
+    sum(sum_power_kw) / sum(reading_count) as avg_power_kw,
+    min(min_power_kw) as min_power_kw,
+    max(max_power_kw) as max_power_kw,
+    sum(sum_power_kw) / sum(reading_count) as peak_demand_kw,
+    sum(total_energy_kwh) as total_energy_kwh,
+    sum(sum_voltage_v) / nullif(sum(count_voltage_v), 0) as avg_voltage_v,
+    sum(sum_current_a) / nullif(sum(count_current_a), 0) as avg_current_a,
+    sum(sum_power_factor) / nullif(sum(count_power_factor), 0) as avg_power_factor,
+    sum(sum_frequency_hz) / nullif(sum(count_frequency_hz), 0) as avg_frequency_hz,
+    coalesce(sum(sum_power_kw) / sum(reading_count) / nullif(greatest(max(max_power_kw), 0), 0), 0) as load_factor,
+    sum(reading_count)::bigint as total_readings,
+    sum(estimated_count)::bigint as estimated_count,
+    sum(sum_power_kw) as sum_power_kw,
+    sum(sum_voltage_v) as sum_voltage_v,
+    sum(count_voltage_v)::bigint as count_voltage_v,
+    sum(sum_current_a) as sum_current_a,
+    sum(count_current_a)::bigint as count_current_a,
+    sum(sum_power_factor) as sum_power_factor,
+    sum(count_power_factor)::bigint as count_power_factor,
+    sum(sum_frequency_hz) as sum_frequency_hz,
+    sum(count_frequency_hz)::bigint as count_frequency_hz
+from public.energy_readings_1min
+group by 1, 2
+:unfilled;
+comment on view public.energy_readings_15min is 'Electricity per machine and 15 minutes.';
+comment on column public.energy_readings_15min.bucket is 'Start of the interval.';
+comment on column public.energy_readings_15min.avg_power_kw is 'Mean power over the readings, kW.';
+comment on column public.energy_readings_15min.min_power_kw is 'Lowest reading, kW.';
+comment on column public.energy_readings_15min.max_power_kw is 'Highest reading, kW.';
+comment on column public.energy_readings_15min.total_energy_kwh is 'Energy, kWh.';
+comment on column public.energy_readings_15min.avg_voltage_v is 'Mean voltage, V.';
+comment on column public.energy_readings_15min.avg_current_a is 'Mean current, A.';
+comment on column public.energy_readings_15min.avg_power_factor is 'Mean power factor.';
+comment on column public.energy_readings_15min.avg_frequency_hz is 'Mean frequency, Hz.';
+comment on column public.energy_readings_15min.peak_demand_kw is 'Demand: mean power of the interval, kW.';
+comment on column public.energy_readings_15min.load_factor is 'avg_power_kw / max_power_kw; 0 where the highest reading is not above 0.';
+comment on column public.energy_readings_15min.total_readings is 'Readings.';
+comment on column public.energy_readings_15min.estimated_count is 'Readings that were not measured.';
+comment on column public.energy_readings_15min.sum_power_kw is 'Sum of the power readings, kW; carried for averages.';
+
+-- Electricity at 1 hour, from the 15 minutes level.
+:create_rollup public.energy_readings_1hour :as_rollup
+select
+    time_bucket('1 hour', bucket) as bucket,
+    machine_id,
+    sum(sum_power_kw) / sum(total_readings) as avg_power_kw,
+    min(min_power_kw) as min_power_kw,
+    max(max_power_kw) as max_power_kw,
+    max(peak_demand_kw) as peak_demand_kw,
+    sum(total_energy_kwh) as total_energy_kwh,
+    sum(sum_voltage_v) / nullif(sum(count_voltage_v), 0) as avg_voltage_v,
+    sum(sum_current_a) / nullif(sum(count_current_a), 0) as avg_current_a,
+    sum(sum_power_factor) / nullif(sum(count_power_factor), 0) as avg_power_factor,
+    coalesce(sum(sum_power_kw) / sum(total_readings) / nullif(greatest(max(peak_demand_kw), 0), 0), 0) as avg_load_factor,
+    sum(total_readings)::bigint as total_readings,
+    sum(estimated_count)::bigint as estimated_count,
+    sum(sum_power_kw) as sum_power_kw,
+    sum(sum_voltage_v) as sum_voltage_v,
+    sum(count_voltage_v)::bigint as count_voltage_v,
+    sum(sum_current_a) as sum_current_a,
+    sum(count_current_a)::bigint as count_current_a,
+    sum(sum_power_factor) as sum_power_factor,
+    sum(count_power_factor)::bigint as count_power_factor,
+    sum(sum_power_kw / total_readings) as sum_demand_kw,
+    count(*) as demand_intervals
+from public.energy_readings_15min
+group by 1, 2
+:unfilled;
+comment on view public.energy_readings_1hour is 'Electricity per machine and hour.';
+comment on column public.energy_readings_1hour.bucket is 'Start of the interval.';
+comment on column public.energy_readings_1hour.avg_power_kw is 'Mean power over the readings, kW.';
+comment on column public.energy_readings_1hour.min_power_kw is 'Lowest reading, kW.';
+comment on column public.energy_readings_1hour.max_power_kw is 'Highest reading, kW.';
+comment on column public.energy_readings_1hour.total_energy_kwh is 'Energy, kWh.';
+comment on column public.energy_readings_1hour.avg_voltage_v is 'Mean voltage, V.';
+comment on column public.energy_readings_1hour.avg_current_a is 'Mean current, A.';
+comment on column public.energy_readings_1hour.avg_power_factor is 'Mean power factor.';
+comment on column public.energy_readings_1hour.peak_demand_kw is 'Highest 15-minute demand in the interval, kW.';
+comment on column public.energy_readings_1hour.avg_load_factor is 'avg_power_kw / peak_demand_kw; 0 where the peak is not above 0.';
+comment on column public.energy_readings_1hour.sum_demand_kw is 'Sum of the 15-minute demands, kW.';
+comment on column public.energy_readings_1hour.demand_intervals is '15-minute intervals that hold a reading.';
+comment on column public.energy_readings_1hour.total_readings is 'Readings.';
+comment on column public.energy_readings_1hour.estimated_count is 'Readings that were not measured.';
+comment on column public.energy_readings_1hour.sum_power_kw is 'Sum of the power readings, kW; carried for averages.';
+
+-- Electricity at 1 day, from the 1 hour level.
+:create_rollup public.energy_readings_1day :as_rollup
+select
+    time_bucket('1 day', bucket) as bucket,
+    machine_id,
+    sum(sum_power_kw) / sum(total_readings) as avg_power_kw,
+    min(min_power_kw) as min_power_kw,
+    max(max_power_kw) as max_power_kw,
+    max(peak_demand_kw) as peak_demand_kw,
+    sum(total_energy_kwh) as total_energy_kwh,
+    sum(sum_voltage_v) / nullif(sum(count_voltage_v), 0) as avg_voltage_v,
+    sum(sum_power_factor) / nullif(sum(count_power_factor), 0) as avg_power_factor,
+    coalesce(sum(sum_power_kw) / sum(total_readings) / nullif(greatest(max(peak_demand_kw), 0), 0), 0) as avg_load_factor,
+    sum(total_readings)::bigint as total_readings,
+    sum(estimated_count)::bigint as estimated_count,
+    sum(sum_power_kw) as sum_power_kw,
+    sum(sum_demand_kw) as sum_demand_kw,
+    sum(demand_intervals)::bigint as demand_intervals
+from public.energy_readings_1hour
+group by 1, 2
+:unfilled;
+comment on view public.energy_readings_1day is 'Electricity per machine and day.';
+comment on column public.energy_readings_1day.bucket is 'Start of the interval.';
+comment on column public.energy_readings_1day.avg_power_kw is 'Mean power over the readings, kW.';
+comment on column public.energy_readings_1day.min_power_kw is 'Lowest reading, kW.';
+comment on column public.energy_readings_1day.max_power_kw is 'Highest reading, kW.';
+comment on column public.energy_readings_1day.total_energy_kwh is 'Energy, kWh.';
+comment on column public.energy_readings_1day.avg_voltage_v is 'Mean voltage, V.';
+comment on column public.energy_readings_1day.avg_power_factor is 'Mean power factor.';
+comment on column public.energy_readings_1day.peak_demand_kw is 'Highest 15-minute demand in the interval, kW.';
+comment on column public.energy_readings_1day.avg_load_factor is 'avg_power_kw / peak_demand_kw; 0 where the peak is not above 0.';
+comment on column public.energy_readings_1day.sum_demand_kw is 'Sum of the 15-minute demands, kW.';
+comment on column public.energy_readings_1day.demand_intervals is '15-minute intervals that hold a reading.';
+comment on column public.energy_readings_1day.total_readings is 'Readings.';
+comment on column public.energy_readings_1day.estimated_count is 'Readings that were not measured.';
+comment on column public.energy_readings_1day.sum_power_kw is 'Sum of the power readings, kW; carried for averages.';
+
+-- Gas, steam and every other carrier at 1 minute, from raw.
+:create_rollup public.energy_by_carrier_1min :as_rollup
+select
+    time_bucket('1 minute', time) as bucket,
+    machine_id,
+    energy_type,
+    avg(power_kw) as avg_power_kw,
+    min(power_kw) as min_power_kw,
+    max(power_kw) as max_power_kw,
+    sum(energy_kwh) as total_energy_kwh,
+    count(*) as reading_count,
+    sum(power_kw) as sum_power_kw
+from public.energy_readings
+where energy_type not in ('electrical', 'electricity', 'energy')
+group by 1, 2, 3
+:unfilled;
+comment on view public.energy_by_carrier_1min is 'Energy other than electricity per machine, carrier and minute.';
+comment on column public.energy_by_carrier_1min.bucket is 'Start of the interval.';
+comment on column public.energy_by_carrier_1min.energy_type is 'Carrier, for example natural_gas.';
+comment on column public.energy_by_carrier_1min.total_energy_kwh is 'Energy, kWh.';
+comment on column public.energy_by_carrier_1min.avg_power_kw is 'Mean power over the readings, kW.';
+comment on column public.energy_by_carrier_1min.min_power_kw is 'Lowest reading, kW.';
+comment on column public.energy_by_carrier_1min.max_power_kw is 'Highest reading, kW.';
+comment on column public.energy_by_carrier_1min.sum_power_kw is 'Sum of the power readings, kW.';
+comment on column public.energy_by_carrier_1min.reading_count is 'Readings.';
+
+-- Other carriers at 1 hour, from the 1 minute level.
+:create_rollup public.energy_by_carrier_1hour :as_rollup
+select
+    time_bucket('1 hour', bucket) as bucket,
+    machine_id,
+    energy_type,
+    sum(sum_power_kw) / sum(reading_count) as avg_power_kw,
+    min(min_power_kw) as min_power_kw,
+    max(max_power_kw) as max_power_kw,
+    sum(total_energy_kwh) as total_energy_kwh,
+    sum(reading_count)::bigint as total_readings
+from public.energy_by_carrier_1min
+group by 1, 2, 3
+:unfilled;
+comment on view public.energy_by_carrier_1hour is 'Energy other than electricity per machine, carrier and hour.';
+comment on column public.energy_by_carrier_1hour.bucket is 'Start of the interval.';
+comment on column public.energy_by_carrier_1hour.energy_type is 'Carrier, for example natural_gas.';
+comment on column public.energy_by_carrier_1hour.total_energy_kwh is 'Energy, kWh.';
+comment on column public.energy_by_carrier_1hour.avg_power_kw is 'Mean power over the readings, kW.';
+comment on column public.energy_by_carrier_1hour.min_power_kw is 'Lowest reading, kW.';
+comment on column public.energy_by_carrier_1hour.max_power_kw is 'Highest reading, kW.';
+comment on column public.energy_by_carrier_1hour.total_readings is 'Readings.';
+
+-- Production at 1 minute, from raw.
+:create_rollup public.production_data_1min :as_rollup
+select
+    time_bucket('1 minute', time) as bucket,
+    machine_id,
+    sum(production_count) as total_production_count,
+    sum(production_count_good) as total_production_good,
+    sum(production_count_bad) as total_production_bad,
+    avg(throughput_units_per_hour) as avg_throughput,
+    mode() within group (order by operating_mode) as dominant_mode,
+    avg(speed_percent) as avg_speed_percent,
+    sum(downtime_seconds) as total_downtime_seconds,
+    count(*) as reading_count,
+    count(*) filter (where operating_mode = 'running') as running_count,
+    count(*) filter (where operating_mode = 'idle') as idle_count,
+    count(*) filter (where operating_mode = 'maintenance') as maintenance_count,
+    count(*) filter (where operating_mode = 'fault') as fault_count,
+    count(*) filter (where operating_mode = 'offline') as offline_count,
+    sum(throughput_units_per_hour) as sum_throughput,
+    count(throughput_units_per_hour) as count_throughput,
+    sum(speed_percent) as sum_speed_percent,
+    count(speed_percent) as count_speed_percent
+from public.production_data
+group by 1, 2
+:unfilled;
+comment on view public.production_data_1min is 'Production per machine and minute.';
+comment on column public.production_data_1min.bucket is 'Start of the interval.';
+comment on column public.production_data_1min.total_production_count is 'Units.';
+comment on column public.production_data_1min.total_production_good is 'Good units.';
+comment on column public.production_data_1min.total_production_bad is 'Rejected units.';
+comment on column public.production_data_1min.avg_throughput is 'Mean throughput over the readings, units per hour.';
+comment on column public.production_data_1min.avg_speed_percent is 'Mean speed over the readings, %.';
+comment on column public.production_data_1min.total_downtime_seconds is 'Downtime, s.';
+comment on column public.production_data_1min.dominant_mode is 'Most frequent operating mode.';
+comment on column public.production_data_1min.running_count is 'Readings in mode running.';
+comment on column public.production_data_1min.idle_count is 'Readings in mode idle.';
+comment on column public.production_data_1min.maintenance_count is 'Readings in mode maintenance.';
+comment on column public.production_data_1min.fault_count is 'Readings in mode fault.';
+comment on column public.production_data_1min.offline_count is 'Readings in mode offline.';
+comment on column public.production_data_1min.reading_count is 'Readings.';
+
+-- Production at 15 minutes, from the 1 minute level.
+:create_rollup public.production_data_15min :as_rollup
+select
+    time_bucket('15 minutes', bucket) as bucket,
+    machine_id,
+    sum(total_production_count)::bigint as total_production_count,
+    sum(total_production_good)::bigint as total_production_good,
+    sum(total_production_bad)::bigint as total_production_bad,
+    sum(sum_throughput) / nullif(sum(count_throughput), 0) as avg_throughput,
+    sum(sum_speed_percent) / nullif(sum(count_speed_percent), 0) as avg_speed_percent,
+    sum(total_downtime_seconds)::bigint as total_downtime_seconds,
+    sum(reading_count)::bigint as total_readings,
+    sum(running_count)::bigint as running_count,
+    sum(idle_count)::bigint as idle_count,
+    sum(maintenance_count)::bigint as maintenance_count,
+    sum(fault_count)::bigint as fault_count,
+    sum(offline_count)::bigint as offline_count,
+    sum(sum_throughput) as sum_throughput,
+    sum(count_throughput)::bigint as count_throughput,
+    sum(sum_speed_percent) as sum_speed_percent,
+    sum(count_speed_percent)::bigint as count_speed_percent
+from public.production_data_1min
+group by 1, 2
+:unfilled;
+comment on view public.production_data_15min is 'Production per machine and 15 minutes.';
+comment on column public.production_data_15min.bucket is 'Start of the interval.';
+comment on column public.production_data_15min.total_production_count is 'Units.';
+comment on column public.production_data_15min.total_production_good is 'Good units.';
+comment on column public.production_data_15min.total_production_bad is 'Rejected units.';
+comment on column public.production_data_15min.avg_throughput is 'Mean throughput over the readings, units per hour.';
+comment on column public.production_data_15min.avg_speed_percent is 'Mean speed over the readings, %.';
+comment on column public.production_data_15min.total_downtime_seconds is 'Downtime, s.';
+comment on column public.production_data_15min.running_count is 'Readings in mode running.';
+comment on column public.production_data_15min.idle_count is 'Readings in mode idle.';
+comment on column public.production_data_15min.maintenance_count is 'Readings in mode maintenance.';
+comment on column public.production_data_15min.fault_count is 'Readings in mode fault.';
+comment on column public.production_data_15min.offline_count is 'Readings in mode offline.';
+comment on column public.production_data_15min.total_readings is 'Readings.';
+
+-- Production at 1 hour, from the 15 minutes level.
+:create_rollup public.production_data_1hour :as_rollup
+select
+    time_bucket('1 hour', bucket) as bucket,
+    machine_id,
+    sum(total_production_count)::bigint as total_production_count,
+    sum(total_production_good)::bigint as total_production_good,
+    sum(total_production_bad)::bigint as total_production_bad,
+    case when sum(total_production_count) > 0
+         then sum(total_production_good) / sum(total_production_count) * 100 else 0 end as quality_percent,
+    sum(sum_throughput) / nullif(sum(count_throughput), 0) as avg_throughput,
+    sum(sum_speed_percent) / nullif(sum(count_speed_percent), 0) as avg_speed_percent,
+    sum(total_downtime_seconds)::bigint as total_downtime_seconds,
+    case when 3600 - sum(total_downtime_seconds) > 0
+         then (3600 - sum(total_downtime_seconds)) / 3600 * 100 else 0 end as availability_percent,
+    sum(total_readings)::bigint as total_readings,
+    sum(running_count)::bigint as running_count,
+    sum(idle_count)::bigint as idle_count,
+    sum(maintenance_count)::bigint as maintenance_count,
+    sum(fault_count)::bigint as fault_count,
+    sum(offline_count)::bigint as offline_count,
+    sum(sum_throughput) as sum_throughput,
+    sum(count_throughput)::bigint as count_throughput,
+    sum(sum_speed_percent) as sum_speed_percent,
+    sum(count_speed_percent)::bigint as count_speed_percent
+from public.production_data_15min
+group by 1, 2
+:unfilled;
+comment on view public.production_data_1hour is 'Production per machine and hour.';
+comment on column public.production_data_1hour.bucket is 'Start of the interval.';
+comment on column public.production_data_1hour.total_production_count is 'Units.';
+comment on column public.production_data_1hour.total_production_good is 'Good units.';
+comment on column public.production_data_1hour.total_production_bad is 'Rejected units.';
+comment on column public.production_data_1hour.avg_throughput is 'Mean throughput over the readings, units per hour.';
+comment on column public.production_data_1hour.avg_speed_percent is 'Mean speed over the readings, %.';
+comment on column public.production_data_1hour.total_downtime_seconds is 'Downtime, s.';
+comment on column public.production_data_1hour.quality_percent is 'Good units of all units, %; 0 without units.';
+comment on column public.production_data_1hour.availability_percent is 'Share of the interval without downtime, %.';
+comment on column public.production_data_1hour.running_count is 'Readings in mode running.';
+comment on column public.production_data_1hour.idle_count is 'Readings in mode idle.';
+comment on column public.production_data_1hour.maintenance_count is 'Readings in mode maintenance.';
+comment on column public.production_data_1hour.fault_count is 'Readings in mode fault.';
+comment on column public.production_data_1hour.offline_count is 'Readings in mode offline.';
+comment on column public.production_data_1hour.total_readings is 'Readings.';
+
+-- Production at 1 day, from the 1 hour level.
+:create_rollup public.production_data_1day :as_rollup
+select
+    time_bucket('1 day', bucket) as bucket,
+    machine_id,
+    sum(total_production_count)::bigint as total_production_count,
+    sum(total_production_good)::bigint as total_production_good,
+    sum(total_production_bad)::bigint as total_production_bad,
+    case when sum(total_production_count) > 0
+         then sum(total_production_good) / sum(total_production_count) * 100 else 0 end as quality_percent,
+    sum(sum_throughput) / nullif(sum(count_throughput), 0) as avg_throughput,
+    sum(total_downtime_seconds)::bigint as total_downtime_seconds,
+    case when 86400 - sum(total_downtime_seconds) > 0
+         then (86400 - sum(total_downtime_seconds)) / 86400 * 100 else 0 end as availability_percent,
+    sum(total_readings)::bigint as total_readings,
+    sum(running_count)::bigint as running_count,
+    sum(idle_count)::bigint as idle_count,
+    sum(maintenance_count)::bigint as maintenance_count,
+    sum(fault_count)::bigint as fault_count,
+    sum(offline_count)::bigint as offline_count
+from public.production_data_1hour
+group by 1, 2
+:unfilled;
+comment on view public.production_data_1day is 'Production per machine and day.';
+comment on column public.production_data_1day.bucket is 'Start of the interval.';
+comment on column public.production_data_1day.total_production_count is 'Units.';
+comment on column public.production_data_1day.total_production_good is 'Good units.';
+comment on column public.production_data_1day.total_production_bad is 'Rejected units.';
+comment on column public.production_data_1day.avg_throughput is 'Mean throughput over the readings, units per hour.';
+comment on column public.production_data_1day.total_downtime_seconds is 'Downtime, s.';
+comment on column public.production_data_1day.quality_percent is 'Good units of all units, %; 0 without units.';
+comment on column public.production_data_1day.availability_percent is 'Share of the interval without downtime, %.';
+comment on column public.production_data_1day.running_count is 'Readings in mode running.';
+comment on column public.production_data_1day.idle_count is 'Readings in mode idle.';
+comment on column public.production_data_1day.maintenance_count is 'Readings in mode maintenance.';
+comment on column public.production_data_1day.fault_count is 'Readings in mode fault.';
+comment on column public.production_data_1day.offline_count is 'Readings in mode offline.';
+comment on column public.production_data_1day.total_readings is 'Readings.';
+
+-- Environment at 1 minute, from raw.
+:create_rollup public.environmental_data_1min :as_rollup
+select
+    time_bucket('1 minute', time) as bucket,
+    machine_id,
+    avg(outdoor_temp_c) as avg_outdoor_temp_c,
+    avg(indoor_temp_c) as avg_indoor_temp_c,
+    avg(machine_temp_c) as avg_machine_temp_c,
+    avg(outdoor_humidity_percent) as avg_outdoor_humidity,
+    avg(indoor_humidity_percent) as avg_indoor_humidity,
+    avg(pressure_bar) as avg_pressure_bar,
+    min(pressure_bar) as min_pressure_bar,
+    max(pressure_bar) as max_pressure_bar,
+    avg(flow_rate_m3h) as avg_flow_rate_m3h,
+    avg(supply_air_temp_c) as avg_supply_air_temp_c,
+    avg(return_air_temp_c) as avg_return_air_temp_c,
+    avg(cop) as avg_cop,
+    avg(vibration_mm_s) as avg_vibration_mm_s,
+    max(vibration_mm_s) as max_vibration_mm_s,
+    count(*) as reading_count,
+    min(outdoor_temp_c) as min_outdoor_temp_c,
+    max(outdoor_temp_c) as max_outdoor_temp_c,
+    sum(outdoor_temp_c) as sum_outdoor_temp_c,
+    count(outdoor_temp_c) as count_outdoor_temp_c,
+    sum(indoor_temp_c) as sum_indoor_temp_c,
+    count(indoor_temp_c) as count_indoor_temp_c,
+    sum(machine_temp_c) as sum_machine_temp_c,
+    count(machine_temp_c) as count_machine_temp_c,
+    sum(outdoor_humidity_percent) as sum_outdoor_humidity,
+    count(outdoor_humidity_percent) as count_outdoor_humidity,
+    sum(indoor_humidity_percent) as sum_indoor_humidity,
+    count(indoor_humidity_percent) as count_indoor_humidity,
+    sum(pressure_bar) as sum_pressure_bar,
+    count(pressure_bar) as count_pressure_bar,
+    sum(flow_rate_m3h) as sum_flow_rate_m3h,
+    count(flow_rate_m3h) as count_flow_rate_m3h,
+    sum(vibration_mm_s) as sum_vibration_mm_s,
+    count(vibration_mm_s) as count_vibration_mm_s
+from public.environmental_data
+group by 1, 2
+:unfilled;
+comment on view public.environmental_data_1min is 'Environment per machine and minute.';
+comment on column public.environmental_data_1min.bucket is 'Start of the interval.';
+comment on column public.environmental_data_1min.avg_outdoor_temp_c is 'Mean outdoor temperature, degrees Celsius.';
+comment on column public.environmental_data_1min.avg_indoor_temp_c is 'Mean indoor temperature, degrees Celsius.';
+comment on column public.environmental_data_1min.avg_machine_temp_c is 'Mean machine temperature, degrees Celsius.';
+comment on column public.environmental_data_1min.avg_outdoor_humidity is 'Mean outdoor relative humidity, %.';
+comment on column public.environmental_data_1min.avg_indoor_humidity is 'Mean indoor relative humidity, %.';
+comment on column public.environmental_data_1min.avg_pressure_bar is 'Mean pressure, bar.';
+comment on column public.environmental_data_1min.min_pressure_bar is 'Lowest pressure, bar.';
+comment on column public.environmental_data_1min.max_pressure_bar is 'Highest pressure, bar.';
+comment on column public.environmental_data_1min.avg_flow_rate_m3h is 'Mean flow rate, m3/h.';
+comment on column public.environmental_data_1min.avg_supply_air_temp_c is 'Mean supply air temperature, degrees Celsius.';
+comment on column public.environmental_data_1min.avg_return_air_temp_c is 'Mean return air temperature, degrees Celsius.';
+comment on column public.environmental_data_1min.avg_cop is 'Mean coefficient of performance.';
+comment on column public.environmental_data_1min.avg_vibration_mm_s is 'Mean vibration velocity, mm/s.';
+comment on column public.environmental_data_1min.max_vibration_mm_s is 'Highest vibration velocity, mm/s.';
+comment on column public.environmental_data_1min.reading_count is 'Readings.';
+comment on column public.environmental_data_1min.min_outdoor_temp_c is 'Lowest outdoor temperature, degrees Celsius.';
+comment on column public.environmental_data_1min.max_outdoor_temp_c is 'Highest outdoor temperature, degrees Celsius.';
+
+-- Environment at 15 minutes, from the 1 minute level.
+:create_rollup public.environmental_data_15min :as_rollup
+select
+    time_bucket('15 minutes', bucket) as bucket,
+    machine_id,
+    sum(sum_outdoor_temp_c) / nullif(sum(count_outdoor_temp_c), 0) as avg_outdoor_temp_c,
+    sum(sum_indoor_temp_c) / nullif(sum(count_indoor_temp_c), 0) as avg_indoor_temp_c,
+    sum(sum_machine_temp_c) / nullif(sum(count_machine_temp_c), 0) as avg_machine_temp_c,
+    sum(sum_outdoor_humidity) / nullif(sum(count_outdoor_humidity), 0) as avg_outdoor_humidity,
+    sum(sum_indoor_humidity) / nullif(sum(count_indoor_humidity), 0) as avg_indoor_humidity,
+    sum(sum_pressure_bar) / nullif(sum(count_pressure_bar), 0) as avg_pressure_bar,
+    min(min_pressure_bar) as min_pressure_bar,
+    max(max_pressure_bar) as max_pressure_bar,
+    sum(sum_flow_rate_m3h) / nullif(sum(count_flow_rate_m3h), 0) as avg_flow_rate_m3h,
+    sum(sum_vibration_mm_s) / nullif(sum(count_vibration_mm_s), 0) as avg_vibration_mm_s,
+    sum(reading_count)::bigint as total_readings,
+    min(min_outdoor_temp_c) as min_outdoor_temp_c,
+    max(max_outdoor_temp_c) as max_outdoor_temp_c,
+    sum(sum_outdoor_temp_c) as sum_outdoor_temp_c,
+    sum(count_outdoor_temp_c)::bigint as count_outdoor_temp_c,
+    sum(sum_indoor_temp_c) as sum_indoor_temp_c,
+    sum(count_indoor_temp_c)::bigint as count_indoor_temp_c,
+    sum(sum_machine_temp_c) as sum_machine_temp_c,
+    sum(count_machine_temp_c)::bigint as count_machine_temp_c,
+    sum(sum_outdoor_humidity) as sum_outdoor_humidity,
+    sum(count_outdoor_humidity)::bigint as count_outdoor_humidity,
+    sum(sum_indoor_humidity) as sum_indoor_humidity,
+    sum(count_indoor_humidity)::bigint as count_indoor_humidity,
+    sum(sum_pressure_bar) as sum_pressure_bar,
+    sum(count_pressure_bar)::bigint as count_pressure_bar,
+    sum(sum_flow_rate_m3h) as sum_flow_rate_m3h,
+    sum(count_flow_rate_m3h)::bigint as count_flow_rate_m3h,
+    sum(sum_vibration_mm_s) as sum_vibration_mm_s,
+    sum(count_vibration_mm_s)::bigint as count_vibration_mm_s
+from public.environmental_data_1min
+group by 1, 2
+:unfilled;
+comment on view public.environmental_data_15min is 'Environment per machine and 15 minutes.';
+comment on column public.environmental_data_15min.bucket is 'Start of the interval.';
+comment on column public.environmental_data_15min.avg_outdoor_temp_c is 'Mean outdoor temperature, degrees Celsius.';
+comment on column public.environmental_data_15min.avg_indoor_temp_c is 'Mean indoor temperature, degrees Celsius.';
+comment on column public.environmental_data_15min.avg_machine_temp_c is 'Mean machine temperature, degrees Celsius.';
+comment on column public.environmental_data_15min.avg_outdoor_humidity is 'Mean outdoor relative humidity, %.';
+comment on column public.environmental_data_15min.avg_indoor_humidity is 'Mean indoor relative humidity, %.';
+comment on column public.environmental_data_15min.avg_pressure_bar is 'Mean pressure, bar.';
+comment on column public.environmental_data_15min.min_pressure_bar is 'Lowest pressure, bar.';
+comment on column public.environmental_data_15min.max_pressure_bar is 'Highest pressure, bar.';
+comment on column public.environmental_data_15min.avg_flow_rate_m3h is 'Mean flow rate, m3/h.';
+comment on column public.environmental_data_15min.avg_vibration_mm_s is 'Mean vibration velocity, mm/s.';
+comment on column public.environmental_data_15min.total_readings is 'Readings.';
+comment on column public.environmental_data_15min.min_outdoor_temp_c is 'Lowest outdoor temperature, degrees Celsius.';
+comment on column public.environmental_data_15min.max_outdoor_temp_c is 'Highest outdoor temperature, degrees Celsius.';
+
+-- Environment at 1 hour, from the 15 minutes level.
+:create_rollup public.environmental_data_1hour :as_rollup
+select
+    time_bucket('1 hour', bucket) as bucket,
+    machine_id,
+    sum(sum_outdoor_temp_c) / nullif(sum(count_outdoor_temp_c), 0) as avg_outdoor_temp_c,
+    sum(sum_indoor_temp_c) / nullif(sum(count_indoor_temp_c), 0) as avg_indoor_temp_c,
+    sum(sum_machine_temp_c) / nullif(sum(count_machine_temp_c), 0) as avg_machine_temp_c,
+    sum(sum_outdoor_humidity) / nullif(sum(count_outdoor_humidity), 0) as avg_outdoor_humidity,
+    sum(sum_indoor_humidity) / nullif(sum(count_indoor_humidity), 0) as avg_indoor_humidity,
+    sum(sum_pressure_bar) / nullif(sum(count_pressure_bar), 0) as avg_pressure_bar,
+    sum(sum_flow_rate_m3h) / nullif(sum(count_flow_rate_m3h), 0) as avg_flow_rate_m3h,
+    sum(sum_vibration_mm_s) / nullif(sum(count_vibration_mm_s), 0) as avg_vibration_mm_s,
+    sum(total_readings)::bigint as total_readings,
+    min(min_outdoor_temp_c) as min_outdoor_temp_c,
+    max(max_outdoor_temp_c) as max_outdoor_temp_c,
+    sum(sum_outdoor_temp_c) as sum_outdoor_temp_c,
+    sum(count_outdoor_temp_c)::bigint as count_outdoor_temp_c
+from public.environmental_data_15min
+group by 1, 2
+:unfilled;
+comment on view public.environmental_data_1hour is 'Environment per machine and hour.';
+comment on column public.environmental_data_1hour.bucket is 'Start of the interval.';
+comment on column public.environmental_data_1hour.avg_outdoor_temp_c is 'Mean outdoor temperature, degrees Celsius.';
+comment on column public.environmental_data_1hour.avg_indoor_temp_c is 'Mean indoor temperature, degrees Celsius.';
+comment on column public.environmental_data_1hour.avg_machine_temp_c is 'Mean machine temperature, degrees Celsius.';
+comment on column public.environmental_data_1hour.avg_outdoor_humidity is 'Mean outdoor relative humidity, %.';
+comment on column public.environmental_data_1hour.avg_indoor_humidity is 'Mean indoor relative humidity, %.';
+comment on column public.environmental_data_1hour.avg_pressure_bar is 'Mean pressure, bar.';
+comment on column public.environmental_data_1hour.avg_flow_rate_m3h is 'Mean flow rate, m3/h.';
+comment on column public.environmental_data_1hour.avg_vibration_mm_s is 'Mean vibration velocity, mm/s.';
+comment on column public.environmental_data_1hour.total_readings is 'Readings.';
+comment on column public.environmental_data_1hour.min_outdoor_temp_c is 'Lowest outdoor temperature, degrees Celsius.';
+comment on column public.environmental_data_1hour.max_outdoor_temp_c is 'Highest outdoor temperature, degrees Celsius.';
+
+-- Degree days, from the day's mean outdoor temperature; NULL on a day without one.
+:create_rollup public.environmental_degree_days_daily :as_rollup
+select
+    time_bucket('1 day', bucket) as day,
+    machine_id,
+    sum(sum_outdoor_temp_c) / nullif(sum(count_outdoor_temp_c), 0) as avg_outdoor_temp_c,
+    case when sum(count_outdoor_temp_c) > 0 then greatest(18.0 - sum(sum_outdoor_temp_c) / sum(count_outdoor_temp_c), 0) end as heating_degree_days_18c,
+    case when sum(count_outdoor_temp_c) > 0 then greatest(sum(sum_outdoor_temp_c) / sum(count_outdoor_temp_c) - 18.0, 0) end as cooling_degree_days_18c,
+    case when sum(count_outdoor_temp_c) > 0 then greatest(15.5 - sum(sum_outdoor_temp_c) / sum(count_outdoor_temp_c), 0) end as heating_degree_days_15c,
+    case when sum(count_outdoor_temp_c) > 0 then greatest(sum(sum_outdoor_temp_c) / sum(count_outdoor_temp_c) - 15.5, 0) end as cooling_degree_days_15c,
+    sum(total_readings)::bigint as readings_count,
+    min(min_outdoor_temp_c) as min_outdoor_temp_c,
+    max(max_outdoor_temp_c) as max_outdoor_temp_c
+from public.environmental_data_1hour
+group by 1, 2
+:unfilled;
+comment on view public.environmental_degree_days_daily is 'Heating and cooling degree days per machine and UTC day, from the day''s mean outdoor temperature.';
+comment on column public.environmental_degree_days_daily.day is 'Start of the day, UTC.';
+comment on column public.environmental_degree_days_daily.avg_outdoor_temp_c is 'Mean outdoor temperature, degrees Celsius.';
+comment on column public.environmental_degree_days_daily.heating_degree_days_18c is 'max(0, 18 - mean), K d.';
+comment on column public.environmental_degree_days_daily.cooling_degree_days_18c is 'max(0, mean - 18), K d.';
+comment on column public.environmental_degree_days_daily.heating_degree_days_15c is 'max(0, 15.5 - mean), K d.';
+comment on column public.environmental_degree_days_daily.cooling_degree_days_15c is 'max(0, mean - 15.5), K d.';
+comment on column public.environmental_degree_days_daily.readings_count is 'Readings.';
+comment on column public.environmental_degree_days_daily.min_outdoor_temp_c is 'Lowest outdoor temperature, degrees Celsius.';
+comment on column public.environmental_degree_days_daily.max_outdoor_temp_c is 'Highest outdoor temperature, degrees Celsius.';
+
+-- History: readings older than the refresh policies look. Retention may drop them from raw the next night,
+-- and a refresh over a range it has dropped would delete what other machines have in the rollups there.
+-- So the statement that writes (or deletes) history carries it into the rollups that are fed from raw,
+-- minute by minute of the machines it touches, in its own transaction; the levels above them are never
+-- short of their source and follow by their policies, at any age.
+create or replace function enms.history_horizon() returns timestamptz
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+    select date_trunc('hour', now() - interval '59 days');
+$$;
+comment on function enms.history_horizon() is 'Readings older than this reach the rollups by trigger; the refresh policies of the rollups fed from raw look back one day further.';
+
+-- A hypertable gives a DELETE no transition table, so deleted history is noted row by row and rolled up
+-- at the end of the statement. No row outlives its statement, so a session only ever sees its own.
+create unlogged table if not exists enms.deleted_history (
+    source     text        not null,
+    machine_id uuid        not null,
+    time       timestamptz not null
+);
+comment on table enms.deleted_history is 'Readings that the running DELETE takes out of history; empty outside of one.';
+
+create or replace function enms.note_deleted_history() returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    insert into enms.deleted_history values (tg_argv[0], old.machine_id, old.time);
+    return null;
+end
+$$;
+comment on function enms.note_deleted_history() is 'Trigger: notes a deleted reading that the refresh policies no longer look at.';
+
+create or replace function enms.roll_up_history() returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_horizon timestamptz := enms.history_horizon();
+    v_touched text := case tg_op
+        when 'INSERT' then 'select machine_id, time, 0 as gone from new_rows'
+        when 'DELETE' then format('select machine_id, time, 1 as gone from enms.deleted_history where source = %L', tg_table_name)
+        else 'select machine_id, time, 0 as gone from new_rows union all select machine_id, time, 1 from old_rows' end;
+    v_found   boolean;
+    v_rollup  record;
+    v_day     record;
+    v_thinned record;
+    v_end     timestamptz;
+begin
+    execute format('select exists (select from (%s) t where t.time < $1)', v_touched) into v_found using v_horizon;
+    if not v_found then
+        return null;
+    end if;
+    -- Rollups fed from this table; none on Apache-2, whose rollups are views of raw.
+    for v_rollup in
+        select c.view_name, rtrim(c.view_definition, '; ') as definition, h.id,
+               format('%I.%I', h.schema_name, h.table_name) as stored
+        from timescaledb_information.continuous_aggregates c
+        join _timescaledb_catalog.hypertable h
+          on h.schema_name = c.materialization_hypertable_schema
+         and h.table_name = c.materialization_hypertable_name
+        where c.hypertable_schema = tg_table_schema and c.hypertable_name = tg_table_name
+        order by c.view_name
+    loop
+        -- One writer at a time, so that a refresh of the same minute can't leave it there twice.
+        execute format('lock table %s in share row exclusive mode', v_rollup.stored);
+        -- By day, so that each query is planned with the one chunk that it needs.
+        for v_day in execute format(
+            'select t.day, array_agg(t.machine_id) as machines, array_agg(t.minute) as minutes, array_agg(t.gone) as gone
+             from (select time_bucket(''1 day'', time) as day, time_bucket(''1 minute'', time) as minute,
+                          machine_id, sum(gone) as gone
+                   from (%s) r where time < $1 group by 1, 2, 3) t
+             group by t.day order by t.day', v_touched) using v_horizon
+        loop
+            -- Both ends as values: the planner leaves out the other chunks only for those.
+            v_end := v_day.day + interval '1 day';
+            execute format(
+                'with touched as (
+                     select * from unnest($1::uuid[], $2::timestamptz[], $3::bigint[]) t (machine_id, bucket, gone)),
+                 before as (
+                     delete from %1$s m using touched t
+                     where m.machine_id = t.machine_id and m.bucket = t.bucket
+                       and m.bucket >= $4 and m.bucket < $5
+                     returning m.machine_id, m.bucket, m.reading_count),
+                 after as (
+                     insert into %1$s
+                     select d.* from (%2$s) d
+                     where d.bucket >= $4 and d.bucket < $5
+                       and d.machine_id = any ($1::uuid[])
+                       and (d.machine_id, d.bucket) in (select t.machine_id, t.bucket from touched t)
+                     returning machine_id, bucket, reading_count),
+                 b as (select machine_id, bucket, sum(reading_count) as n from before group by 1, 2),
+                 a as (select machine_id, bucket, sum(reading_count) as n from after group by 1, 2)
+                 select b.machine_id, b.bucket, b.n as had, coalesce(a.n, 0) as has
+                 from b join touched t using (machine_id, bucket) left join a using (machine_id, bucket)
+                 where coalesce(a.n, 0) < b.n - t.gone
+                 order by b.bucket limit 1', v_rollup.stored, v_rollup.definition)
+            into v_thinned using v_day.machines, v_day.minutes, v_day.gone, v_day.day, v_end;
+            if v_thinned.had is not null then
+                raise exception 'readings of machine % in the minute % are past retention: % has % of them and this would leave %',
+                    v_thinned.machine_id, v_thinned.bucket, v_rollup.view_name, v_thinned.had, v_thinned.has
+                    using errcode = 'object_not_in_prerequisite_state', table = tg_table_name,
+                          hint = 'Correct such a minute by sending all of its readings in one statement.';
+            end if;
+        end loop;
+        -- A rollup is read from raw above its watermark, and a refresh moves that only when it finds live
+        -- readings. In a database that holds nothing but history the rows above would wait unseen.
+        update _timescaledb_catalog.continuous_aggs_watermark w
+        set watermark = extract(epoch from least(v_end, v_horizon))::bigint * 1000000
+        where w.mat_hypertable_id = v_rollup.id
+          and w.watermark < extract(epoch from least(v_end, v_horizon))::bigint * 1000000;
+    end loop;
+    if tg_op = 'DELETE' then
+        delete from enms.deleted_history d where d.source = tg_table_name;
+    end if;
+    return null;
+end
+$$;
+comment on function enms.roll_up_history() is 'Trigger: carries readings older than the refresh policies look into the rollups fed from raw, in the same transaction.';
+revoke all on function enms.history_horizon(), enms.note_deleted_history(), enms.roll_up_history() from public;
+
+create or replace trigger energy_readings_history_on_insert
+    after insert on public.energy_readings
+    referencing new table as new_rows
+    for each statement execute function enms.roll_up_history();
+create or replace trigger energy_readings_history_on_update
+    after update on public.energy_readings
+    referencing old table as old_rows new table as new_rows
+    for each statement execute function enms.roll_up_history();
+create or replace trigger energy_readings_history_on_delete
+    after delete on public.energy_readings
+    for each statement execute function enms.roll_up_history();
+create or replace trigger energy_readings_history_noted_on_delete
+    after delete on public.energy_readings
+    for each row when (old.time < enms.history_horizon())
+    execute function enms.note_deleted_history('energy_readings');
+create or replace trigger production_data_history_on_insert
+    after insert on public.production_data
+    referencing new table as new_rows
+    for each statement execute function enms.roll_up_history();
+create or replace trigger production_data_history_on_update
+    after update on public.production_data
+    referencing old table as old_rows new table as new_rows
+    for each statement execute function enms.roll_up_history();
+create or replace trigger production_data_history_on_delete
+    after delete on public.production_data
+    for each statement execute function enms.roll_up_history();
+create or replace trigger production_data_history_noted_on_delete
+    after delete on public.production_data
+    for each row when (old.time < enms.history_horizon())
+    execute function enms.note_deleted_history('production_data');
+create or replace trigger environmental_data_history_on_insert
+    after insert on public.environmental_data
+    referencing new table as new_rows
+    for each statement execute function enms.roll_up_history();
+create or replace trigger environmental_data_history_on_update
+    after update on public.environmental_data
+    referencing old table as old_rows new table as new_rows
+    for each statement execute function enms.roll_up_history();
+create or replace trigger environmental_data_history_on_delete
+    after delete on public.environmental_data
+    for each statement execute function enms.roll_up_history();
+create or replace trigger environmental_data_history_noted_on_delete
+    after delete on public.environmental_data
+    for each row when (old.time < enms.history_horizon())
+    execute function enms.note_deleted_history('environmental_data');
+
+\if :community
+    -- Raw is compressed after 7 days and dropped after 90; the rollups are kept for good.
+    select not exists (select from timescaledb_information.hypertables
+                       where hypertable_schema = 'public' and hypertable_name = 'environmental_data'
+                         and compression_enabled) as compression_missing \gset
+    \if :compression_missing
+        alter table public.energy_readings set (
+            timescaledb.compress, timescaledb.compress_segmentby = 'machine_id', timescaledb.compress_orderby = 'time desc');
+        alter table public.production_data set (
+            timescaledb.compress, timescaledb.compress_segmentby = 'machine_id', timescaledb.compress_orderby = 'time desc');
+        alter table public.environmental_data set (
+            timescaledb.compress, timescaledb.compress_segmentby = 'machine_id', timescaledb.compress_orderby = 'time desc');
+    \endif
+    select add_compression_policy('public.energy_readings', compress_after => interval '7 days', if_not_exists => true);
+    select add_compression_policy('public.production_data', compress_after => interval '7 days', if_not_exists => true);
+    select add_compression_policy('public.environmental_data', compress_after => interval '7 days', if_not_exists => true);
+    select add_retention_policy('public.energy_readings', drop_after => interval '90 days', if_not_exists => true);
+    select add_retention_policy('public.production_data', drop_after => interval '90 days', if_not_exists => true);
+    select add_retention_policy('public.environmental_data', drop_after => interval '90 days', if_not_exists => true);
+
+    -- Refresh. A run costs what was written since the last one, however far back it looks. Rollups fed from
+    -- raw look back 60 days: twice what late readings are promised, and a month short of what retention
+    -- drops. The levels above them are fed from rollups, which are kept, and look back without end.
+    select add_continuous_aggregate_policy('public.energy_readings_1min',
+        start_offset => interval '60 days', end_offset => interval '1 minute', schedule_interval => interval '1 minute', if_not_exists => true);
+    select add_continuous_aggregate_policy('public.energy_readings_15min',
+        start_offset => null, end_offset => interval '15 minutes', schedule_interval => interval '5 minutes', if_not_exists => true);
+    select add_continuous_aggregate_policy('public.energy_readings_1hour',
+        start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes', if_not_exists => true);
+    select add_continuous_aggregate_policy('public.energy_readings_1day',
+        start_offset => null, end_offset => interval '1 day', schedule_interval => interval '1 hour', if_not_exists => true);
+    select add_continuous_aggregate_policy('public.energy_by_carrier_1min',
+        start_offset => interval '60 days', end_offset => interval '1 minute', schedule_interval => interval '1 minute', if_not_exists => true);
+    select add_continuous_aggregate_policy('public.energy_by_carrier_1hour',
+        start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes', if_not_exists => true);
+    select add_continuous_aggregate_policy('public.production_data_1min',
+        start_offset => interval '60 days', end_offset => interval '1 minute', schedule_interval => interval '1 minute', if_not_exists => true);
+    select add_continuous_aggregate_policy('public.production_data_15min',
+        start_offset => null, end_offset => interval '15 minutes', schedule_interval => interval '5 minutes', if_not_exists => true);
+    select add_continuous_aggregate_policy('public.production_data_1hour',
+        start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes', if_not_exists => true);
+    select add_continuous_aggregate_policy('public.production_data_1day',
+        start_offset => null, end_offset => interval '1 day', schedule_interval => interval '1 hour', if_not_exists => true);
+    select add_continuous_aggregate_policy('public.environmental_data_1min',
+        start_offset => interval '60 days', end_offset => interval '1 minute', schedule_interval => interval '1 minute', if_not_exists => true);
+    select add_continuous_aggregate_policy('public.environmental_data_15min',
+        start_offset => null, end_offset => interval '15 minutes', schedule_interval => interval '5 minutes', if_not_exists => true);
+    select add_continuous_aggregate_policy('public.environmental_data_1hour',
+        start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes', if_not_exists => true);
+    select add_continuous_aggregate_policy('public.environmental_degree_days_daily',
+        start_offset => null, end_offset => interval '1 day', schedule_interval => interval '1 hour', if_not_exists => true);
+\endif
+
+\o
+grant select
+    on public.energy_readings_1min, public.energy_readings_15min, public.energy_readings_1hour, public.energy_readings_1day,
+       public.energy_by_carrier_1min, public.energy_by_carrier_1hour,
+       public.production_data_1min, public.production_data_15min, public.production_data_1hour, public.production_data_1day,
+       public.environmental_data_1min, public.environmental_data_15min, public.environmental_data_1hour,
+       public.environmental_degree_days_daily
+    to enms_reader;

@@ -1,0 +1,264 @@
+-- Views for dashboards. Figures come from the KPI functions' own source or from the rollups with the same
+-- definitions; today, this week and this month begin at the factory's local midnight.
+-- Running this file again changes nothing.
+
+\set ON_ERROR_STOP on
+set client_min_messages = warning;
+
+-- The present local periods of each factory.
+create or replace view enms.factory_periods as
+select
+    f.id as factory_id,
+    f.timezone,
+    (now() at time zone f.timezone)::date as today,
+    date_trunc('day', now() at time zone f.timezone) at time zone f.timezone as day_start,
+    date_trunc('week', now() at time zone f.timezone) at time zone f.timezone as week_start,
+    -- A range may not be empty, not even at the very stroke of midnight.
+    greatest(now(), (date_trunc('day', now() at time zone f.timezone) at time zone f.timezone) + interval '1 microsecond')
+        as until
+from public.factories f;
+comment on view enms.factory_periods is 'Where today and this week begin at each factory, and the end of both: now.';
+
+create or replace view public.v_machines_current_status as
+select
+    m.id as machine_id, m.name as machine_name, m.type as machine_type,
+    m.factory_id, f.name as factory_name, m.rated_power_kw,
+    s.is_running, s.current_mode, s.current_power_kw, s.operating_hours_total, s.energy_total_kwh,
+    s.production_total_units, s.alert_level, s.alert_message, s.health_score,
+    s.last_reading_time, s.last_updated, m.is_active, m.is_critical
+from public.machines m
+join public.factories f on f.id = m.factory_id
+left join public.machine_status s on s.machine_id = m.id;
+comment on view public.v_machines_current_status is 'Machines with their present state; powers in kW, energy in kWh, hours in h.';
+
+create or replace view public.v_machines_detail as
+select
+    m.id as machine_id, m.name as machine_name, m.description, m.type as machine_type, m.manufacturer, m.model,
+    m.serial_number, m.installation_date, m.rated_power_kw, m.rated_voltage_v, m.rated_current_a,
+    m.rated_frequency_hz, m.location_in_factory, m.data_interval_seconds,
+    m.factory_id, f.name as factory_name, f.location as factory_location,
+    m.is_active, m.is_critical, m.created_at, m.metadata
+from public.machines m
+join public.factories f on f.id = m.factory_id;
+comment on view public.v_machines_detail is 'Machines with their nameplate: rated power kW, voltage V, current A, frequency Hz, data interval s.';
+
+create or replace view public.v_latest_energy_readings as
+select m.id as machine_id, e.time, e.power_kw, e.energy_kwh, e.voltage_v, e.current_a, e.power_factor, e.frequency_hz
+from public.machines m
+cross join lateral (
+    select r.*
+    from public.energy_readings r
+    where r.machine_id = m.id and r.energy_type in ('electrical', 'electricity', 'energy')
+    order by r.time desc
+    limit 1) e;
+comment on view public.v_latest_energy_readings is 'The newest electricity reading of each machine; kW, kWh, V, A, Hz.';
+
+create or replace view public.v_current_hour_metrics as
+select
+    r.machine_id,
+    time_bucket('1 hour', r.bucket) as hour_bucket,
+    sum(r.sum_power_kw) / sum(r.reading_count) as avg_power_kw,
+    max(r.max_power_kw) as max_power_kw,
+    min(r.min_power_kw) as min_power_kw,
+    sum(r.total_energy_kwh) as total_energy_kwh,
+    sum(r.sum_power_factor) / nullif(sum(r.count_power_factor), 0) as avg_power_factor,
+    sum(r.sum_voltage_v) / nullif(sum(r.count_voltage_v), 0) as avg_voltage_v,
+    sum(r.reading_count)::bigint as reading_count
+from public.energy_readings_1min r
+where r.bucket >= date_trunc('hour', now()) and r.bucket <= now()
+group by 1, 2;
+comment on view public.v_current_hour_metrics is 'Electricity of the present clock hour by machine; kW, kWh, V.';
+
+create or replace view public.v_today_summary as
+select
+    m.id as machine_id, m.name as machine_name, m.type as machine_type, f.name as factory_name,
+    round(k.energy_kwh, 3) as energy_today_kwh,
+    round(k.avg_power_kw, 3) as avg_power_today_kw,
+    round(k.peak_kw, 3) as peak_demand_today_kw,
+    k.units as production_today_units,
+    round(k.energy_kwh / nullif(k.units, 0), 4) as sec_today,
+    case when k.first_currency is not distinct from k.last_currency then round(k.cost, 2) end as cost_today,
+    round(k.co2_kg, 3) as co2_today_kg,
+    case when k.first_currency = k.last_currency then k.first_currency::varchar(3) end as currency
+from public.machines m
+join public.factories f on f.id = m.factory_id
+join enms.factory_periods p on p.factory_id = m.factory_id
+cross join lateral enms.machine_figures(m.id, p.day_start, p.until) k
+where m.is_active;
+comment on view public.v_today_summary is 'KPIs of each active machine since local midnight, as calculate_all_kpis gives them; cost is NULL where two currencies apply.';
+
+create or replace view public.v_week_summary as
+select
+    m.id as machine_id, m.name as machine_name, m.type as machine_type, f.name as factory_name,
+    round(k.energy_kwh, 3) as energy_week_kwh,
+    round(k.avg_power_kw, 3) as avg_power_week_kw,
+    round(k.peak_kw, 3) as peak_demand_week_kw,
+    k.units as production_week_units,
+    round(k.energy_kwh / nullif(k.units, 0), 4) as sec_week,
+    case when k.first_currency is not distinct from k.last_currency then round(k.cost, 2) end as cost_week,
+    round(k.co2_kg, 3) as co2_week_kg,
+    case when k.first_currency = k.last_currency then k.first_currency::varchar(3) end as currency
+from public.machines m
+join public.factories f on f.id = m.factory_id
+join enms.factory_periods p on p.factory_id = m.factory_id
+cross join lateral enms.machine_figures(m.id, p.week_start, p.until) k
+where m.is_active;
+comment on view public.v_week_summary is 'KPIs of each active machine since Monday''s local midnight, as calculate_all_kpis gives them; cost is NULL where two currencies apply.';
+
+create or replace view public.v_factory_dashboard as
+select
+    f.id as factory_id, f.name as factory_name, f.location,
+    c.total_machines, c.active_machines, c.running_machines, c.current_total_power_kw,
+    k.energy_today_kwh, k.production_today_units, a.active_alerts, k.cost_today, k.co2_today_kg, k.currency
+from public.factories f
+join enms.factory_periods p on p.factory_id = f.id
+cross join lateral (
+    select count(*) as total_machines,
+           count(*) filter (where m.is_active) as active_machines,
+           count(*) filter (where s.is_running) as running_machines,
+           coalesce(sum(s.current_power_kw), 0) as current_total_power_kw
+    from public.machines m
+    left join public.machine_status s on s.machine_id = m.id
+    where m.factory_id = f.id) c
+cross join lateral (
+    select count(*) as active_alerts
+    from public.anomalies n
+    join public.machines m on m.id = n.machine_id
+    where m.factory_id = f.id and not n.is_resolved) a
+cross join lateral (
+    select round(coalesce(sum(g.energy_kwh), 0), 3) as energy_today_kwh,
+           coalesce(sum(g.units), 0)::bigint as production_today_units,
+           case when min(g.first_currency) is not distinct from max(g.last_currency)
+                then round(coalesce(sum(g.cost), 0), 2) end as cost_today,
+           round(coalesce(sum(g.co2_kg), 0), 3) as co2_today_kg,
+           case when min(g.first_currency) = max(g.last_currency) then min(g.first_currency)::varchar(3) end as currency
+    from public.machines m
+    cross join lateral enms.machine_figures(m.id, p.day_start, p.until) g
+    where m.factory_id = f.id) k;
+comment on view public.v_factory_dashboard is 'Each factory now and since local midnight, as get_factory_summary gives it; kW, kWh, kg.';
+
+create or replace view public.v_energy_comparison_daily as
+select
+    h.machine_id, h.machine_name, h.hour_of_day,
+    coalesce(h.energy_today_kwh, 0) as energy_today_kwh,
+    coalesce(h.energy_yesterday_kwh, 0) as energy_yesterday_kwh,
+    round((coalesce(h.energy_today_kwh, 0) - h.energy_yesterday_kwh) / nullif(h.energy_yesterday_kwh, 0) * 100, 2)
+        as change_percent
+from (
+    select m.id as machine_id, m.name as machine_name,
+           extract(hour from r.bucket at time zone p.timezone)::integer as hour_of_day,
+           sum(r.total_energy_kwh) filter (where (r.bucket at time zone p.timezone)::date = p.today) as energy_today_kwh,
+           sum(r.total_energy_kwh) filter (where (r.bucket at time zone p.timezone)::date = p.today - 1) as energy_yesterday_kwh
+    from public.machines m
+    join enms.factory_periods p on p.factory_id = m.factory_id
+    join public.energy_readings_15min r on r.machine_id = m.id
+    -- No local day is longer than 25 hours, and the newest begins at most 14 hours before its UTC day.
+    where r.bucket >= now() - interval '51 hours' and r.bucket <= now()
+      and (r.bucket at time zone p.timezone)::date between p.today - 1 and p.today
+    group by 1, 2, 3) h;
+comment on view public.v_energy_comparison_daily is 'Electricity by machine and local hour of day, today against yesterday, kWh.';
+
+create or replace view public.v_active_anomalies as
+select
+    a.id as anomaly_id, a.machine_id, m.name as machine_name, m.type as machine_type, f.name as factory_name,
+    a.detected_at, a.anomaly_type, a.severity, a.metric_name, a.metric_value, a.expected_value,
+    a.deviation_percent, a.detection_method, a.confidence_score, s.current_power_kw, s.current_mode
+from public.anomalies a
+join public.machines m on m.id = a.machine_id
+join public.factories f on f.id = m.factory_id
+left join public.machine_status s on s.machine_id = a.machine_id
+where not a.is_resolved;
+comment on view public.v_active_anomalies is 'Anomalies not yet resolved, with the machine''s present state.';
+
+create or replace view public.v_baseline_compliance as
+select
+    m.id as machine_id, m.name as machine_name, m.type as machine_type,
+    b.model_name, b.model_version, b.r_squared, b.is_active, b.training_end_date as last_trained,
+    case
+        when b.id is null then 'missing'
+        when b.r_squared is null or b.r_squared < 0.75 then 'weak'
+        when b.training_end_date < now() - interval '1 year' then 'stale'
+        else 'valid'
+    end as baseline_status
+from public.machines m
+left join public.energy_baselines b on b.machine_id = m.id and b.is_active
+where m.is_active;
+comment on view public.v_baseline_compliance is 'Active energy baselines of each active machine: missing, weak (r2 under 0.75), stale (trained on data over a year old) or valid.';
+
+create or replace view public.v_power_trend_24h as
+select r.bucket as time, r.machine_id, r.avg_power_kw as power_kw
+from public.energy_readings_1min r
+where r.bucket >= now() - interval '24 hours' and r.bucket <= now();
+comment on view public.v_power_trend_24h is 'Mean power by minute over the last 24 hours, kW.';
+
+create or replace view public.v_energy_trend_30d as
+select
+    (r.bucket at time zone p.timezone)::date as date,
+    r.machine_id,
+    round(sum(r.total_energy_kwh), 3) as energy_kwh,
+    round(max(r.peak_demand_kw), 3) as peak_demand_kw,
+    case when max(r.peak_demand_kw) > 0
+         then round(least(greatest(avg(r.avg_power_kw) / max(r.peak_demand_kw), 0), 1), 4) end as load_factor
+from public.energy_readings_15min r
+join public.machines m on m.id = r.machine_id
+join enms.factory_periods p on p.factory_id = m.factory_id
+where r.bucket >= now() - interval '31 days'
+  and (r.bucket at time zone p.timezone)::date between p.today - 29 and p.today
+group by 1, 2;
+comment on view public.v_energy_trend_30d is 'Electricity by machine and local day over 30 days: energy kWh, peak demand kW, load factor.';
+
+create or replace view public.v_monthly_cost_breakdown as
+select
+    l.month, m.id as machine_id, m.name as machine_name, m.type as machine_type, f.name as factory_name,
+    round(k.energy_kwh, 3) as total_energy_kwh,
+    round(k.peak_kw, 3) as peak_demand_kw,
+    round(k.cost, 2) as energy_cost,
+    round(k.demand_charge, 2) as demand_charge,
+    round(k.cost, 2) + round(k.demand_charge, 2) as total_cost,
+    k.currency,
+    round(k.unpriced_kwh, 3) as unpriced_energy_kwh
+from public.machines m
+join public.factories f on f.id = m.factory_id
+-- A UTC day lies in at most two local months.
+cross join lateral (
+    select date_trunc('month', r.bucket at time zone f.timezone)::date as month
+    from public.energy_readings_1day r
+    where r.machine_id = m.id
+    union
+    select date_trunc('month', (r.bucket + interval '1 day' - interval '1 microsecond') at time zone f.timezone)::date
+    from public.energy_readings_1day r
+    where r.machine_id = m.id) l
+cross join lateral (
+    select g.energy_kwh, g.peak_kw, g.energy_kwh - g.priced_kwh as unpriced_kwh, g.readings,
+           case when g.first_currency is not distinct from g.last_currency then g.cost end as cost,
+           case when g.first_currency = g.last_currency then g.first_currency::varchar(3) end as currency,
+           coalesce(greatest(g.peak_kw, 0) * enms.demand_charge_at(f.id, g.peak_time), 0) as demand_charge
+    from enms.machine_figures(m.id, l.month::timestamp at time zone f.timezone,
+                              (l.month + interval '1 month') at time zone f.timezone) g) k
+where k.readings > 0;
+comment on view public.v_monthly_cost_breakdown is 'Energy cost and demand charge by machine and local month, in the tariffs'' currency; NULL where two apply.';
+
+create or replace view public.v_carbon_emissions_tracking as
+select
+    d.date, d.machine_id, d.machine_name, d.factory_name,
+    round(d.energy_kwh, 3) as total_energy_kwh,
+    round(d.energy_kwh * c.factor, 3) as total_co2_kg,
+    round(d.energy_kwh * c.factor / 1000, 6) as total_co2_tonnes
+from (
+    select (r.bucket at time zone f.timezone)::date as date, m.id as machine_id, m.name as machine_name,
+           f.name as factory_name, coalesce(f.grid_region, 'default') as region, sum(r.total_energy_kwh) as energy_kwh
+    from public.energy_readings_15min r
+    join public.machines m on m.id = r.machine_id
+    join public.factories f on f.id = m.factory_id
+    group by 1, 2, 3, 4, 5) d
+cross join lateral (select enms.carbon_factor_on(d.region, d.date) as factor) c;
+comment on view public.v_carbon_emissions_tracking is 'Electricity and its CO2 by machine and local day; kWh, kg, t; CO2 is NULL on a day without a factor.';
+
+grant select
+    on enms.factory_periods,
+       public.v_machines_current_status, public.v_machines_detail, public.v_latest_energy_readings,
+       public.v_current_hour_metrics, public.v_today_summary, public.v_week_summary, public.v_factory_dashboard,
+       public.v_energy_comparison_daily, public.v_active_anomalies, public.v_baseline_compliance,
+       public.v_power_trend_24h, public.v_energy_trend_30d, public.v_monthly_cost_breakdown,
+       public.v_carbon_emissions_tracking
+    to enms_reader;
