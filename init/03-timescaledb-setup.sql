@@ -590,6 +590,8 @@ comment on column public.environmental_degree_days_daily.readings_count is 'Read
 comment on column public.environmental_degree_days_daily.min_outdoor_temp_c is 'Lowest outdoor temperature, degrees Celsius.';
 comment on column public.environmental_degree_days_daily.max_outdoor_temp_c is 'Highest outdoor temperature, degrees Celsius.';
 
+-- What the engine's own bookkeeping leaves out.
+--
 -- History: readings older than the refresh policies look. Retention may drop them from raw the next night,
 -- and a refresh over a range it has dropped would delete what other machines have in the rollups there.
 -- So the statement that writes (or deletes) history carries it into the rollups that are fed from raw,
@@ -624,7 +626,7 @@ end
 $$;
 comment on function enms.note_deleted_history() is 'Trigger: notes a deleted reading that the refresh policies no longer look at.';
 
-create or replace function enms.roll_up_history() returns trigger
+create or replace function enms.feed_rollups() returns trigger
 language plpgsql
 security definer
 set search_path = pg_catalog, public, pg_temp
@@ -635,14 +637,28 @@ declare
         when 'INSERT' then 'select machine_id, time, 0 as gone from new_rows'
         when 'DELETE' then format('select machine_id, time, 1 as gone from enms.deleted_history where source = %L', tg_table_name)
         else 'select machine_id, time, 0 as gone from new_rows union all select machine_id, time, 1 from old_rows' end;
-    v_found   boolean;
+    v_oldest  timestamptz;
     v_rollup  record;
     v_day     record;
     v_thinned record;
     v_end     timestamptz;
 begin
-    execute format('select exists (select from (%s) t where t.time < $1)', v_touched) into v_found using v_horizon;
-    if not v_found then
+    if tg_op = 'INSERT' then
+        -- From 2.23 on TimescaleDB does not tell its continuous aggregates of what a COPY writes to a table
+        -- with a trigger like this one: late readings would never be rolled up. So they are told here.
+        with written as (
+            select min(n.time) as first, max(n.time) as last from new_rows n group by time_bucket('1 day', n.time)),
+        told as (
+            insert into _timescaledb_catalog.continuous_aggs_hypertable_invalidation_log
+            select h.id, (extract(epoch from w.first) * 1000000)::bigint, (extract(epoch from w.last) * 1000000)::bigint
+            from written w
+            join _timescaledb_catalog.hypertable h on h.schema_name = tg_table_schema and h.table_name = tg_table_name
+            where exists (select from _timescaledb_catalog.continuous_agg c where c.raw_hypertable_id = h.id))
+        select min(w.first) into v_oldest from written w;
+    else
+        execute format('select min(t.time) from (%s) t', v_touched) into v_oldest;
+    end if;
+    if v_oldest is null or v_oldest >= v_horizon then
         return null;
     end if;
     -- Rollups fed from this table; none on Apache-2, whose rollups are views of raw.
@@ -710,50 +726,50 @@ begin
     return null;
 end
 $$;
-comment on function enms.roll_up_history() is 'Trigger: carries readings older than the refresh policies look into the rollups fed from raw, in the same transaction.';
-revoke all on function enms.history_horizon(), enms.note_deleted_history(), enms.roll_up_history() from public;
+comment on function enms.feed_rollups() is 'Trigger: tells the continuous aggregates what was written, and carries readings older than the refresh policies look into the rollups fed from raw, in the same transaction.';
+revoke all on function enms.history_horizon(), enms.note_deleted_history(), enms.feed_rollups() from public;
 
-create or replace trigger energy_readings_history_on_insert
+create or replace trigger energy_readings_feed_rollups_on_insert
     after insert on public.energy_readings
     referencing new table as new_rows
-    for each statement execute function enms.roll_up_history();
-create or replace trigger energy_readings_history_on_update
+    for each statement execute function enms.feed_rollups();
+create or replace trigger energy_readings_feed_rollups_on_update
     after update on public.energy_readings
     referencing old table as old_rows new table as new_rows
-    for each statement execute function enms.roll_up_history();
-create or replace trigger energy_readings_history_on_delete
+    for each statement execute function enms.feed_rollups();
+create or replace trigger energy_readings_feed_rollups_on_delete
     after delete on public.energy_readings
-    for each statement execute function enms.roll_up_history();
+    for each statement execute function enms.feed_rollups();
 create or replace trigger energy_readings_history_noted_on_delete
     after delete on public.energy_readings
     for each row when (old.time < enms.history_horizon())
     execute function enms.note_deleted_history('energy_readings');
-create or replace trigger production_data_history_on_insert
+create or replace trigger production_data_feed_rollups_on_insert
     after insert on public.production_data
     referencing new table as new_rows
-    for each statement execute function enms.roll_up_history();
-create or replace trigger production_data_history_on_update
+    for each statement execute function enms.feed_rollups();
+create or replace trigger production_data_feed_rollups_on_update
     after update on public.production_data
     referencing old table as old_rows new table as new_rows
-    for each statement execute function enms.roll_up_history();
-create or replace trigger production_data_history_on_delete
+    for each statement execute function enms.feed_rollups();
+create or replace trigger production_data_feed_rollups_on_delete
     after delete on public.production_data
-    for each statement execute function enms.roll_up_history();
+    for each statement execute function enms.feed_rollups();
 create or replace trigger production_data_history_noted_on_delete
     after delete on public.production_data
     for each row when (old.time < enms.history_horizon())
     execute function enms.note_deleted_history('production_data');
-create or replace trigger environmental_data_history_on_insert
+create or replace trigger environmental_data_feed_rollups_on_insert
     after insert on public.environmental_data
     referencing new table as new_rows
-    for each statement execute function enms.roll_up_history();
-create or replace trigger environmental_data_history_on_update
+    for each statement execute function enms.feed_rollups();
+create or replace trigger environmental_data_feed_rollups_on_update
     after update on public.environmental_data
     referencing old table as old_rows new table as new_rows
-    for each statement execute function enms.roll_up_history();
-create or replace trigger environmental_data_history_on_delete
+    for each statement execute function enms.feed_rollups();
+create or replace trigger environmental_data_feed_rollups_on_delete
     after delete on public.environmental_data
-    for each statement execute function enms.roll_up_history();
+    for each statement execute function enms.feed_rollups();
 create or replace trigger environmental_data_history_noted_on_delete
     after delete on public.environmental_data
     for each row when (old.time < enms.history_horizon())

@@ -88,6 +88,31 @@ end
 $$;
 comment on function enms.require_one_currency(text, text) is 'The currency; raises 22023 when a range is priced in two.';
 
+-- How a range divides: its whole quarter-hours, and the parts of quarter-hours at its two ends (or the one
+-- part that the whole range is), each again into whole minutes and what is left of minutes on either side.
+create or replace function enms.range_parts(p_start_time timestamptz, p_end_time timestamptz)
+returns table (is_whole boolean, part_start timestamptz, part_end timestamptz, first_minute timestamptz, last_minute timestamptz)
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_first timestamptz := time_bucket('15 minutes', p_start_time + interval '15 minutes' - interval '1 microsecond');
+    v_last  timestamptz := time_bucket('15 minutes', p_end_time);
+begin
+    if v_first < v_last then
+        return query select true, v_first, v_last, v_first, v_last;
+    end if;
+    return query
+    select false, p.part_start, p.part_end,
+           time_bucket('1 minute', p.part_start + interval '1 minute' - interval '1 microsecond'),
+           time_bucket('1 minute', p.part_end)
+    from (values (p_start_time, least(v_first, p_end_time)),
+                 (least(greatest(v_first, v_last), p_end_time), p_end_time)) p (part_start, part_end)
+    where p.part_start < p.part_end;
+end
+$$;
+comment on function enms.range_parts(timestamptz, timestamptz) is 'The whole quarter-hours of a range and the parts of quarter-hours at its ends, with the whole minutes in each.';
+
 -- Electricity of one machine in a range, one row per quarter-hour that holds a reading.
 create or replace function enms.energy_slices(p_machine_id uuid, p_start_time timestamptz, p_end_time timestamptz)
 returns table (slice timestamptz, is_whole boolean, energy_kwh numeric, sum_power_kw numeric, readings bigint)
@@ -96,62 +121,44 @@ set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 declare
-    v_first   timestamptz := time_bucket('15 minutes', p_start_time);
-    v_last    timestamptz := time_bucket('15 minutes', p_end_time);
-    v_part    tstzrange;
-    v_from    timestamptz;
-    v_to      timestamptz;
-    v_minute  timestamptz;
-    v_minute2 timestamptz;
+    v_part record;
+    v_next timestamptz;
 begin
-    if v_first < p_start_time then
-        v_first := v_first + interval '15 minutes';
-    end if;
-    if v_first < v_last then
-        return query
-        select r.bucket, true, r.total_energy_kwh, r.sum_power_kw, r.total_readings
-        from energy_readings_15min r
-        where r.machine_id = p_machine_id and r.bucket >= v_first and r.bucket < v_last;
-    end if;
-
-    -- The parts of quarter-hours at the two ends, or the one part that the whole range is.
-    foreach v_part in array array[tstzrange(p_start_time, least(v_first, p_end_time)),
-                                  tstzrange(greatest(v_last, v_first), p_end_time)]
-    loop
-        continue when isempty(v_part);
-        v_from := lower(v_part);
-        v_to := upper(v_part);
-        v_minute := time_bucket('1 minute', v_from);
-        if v_minute < v_from then
-            v_minute := v_minute + interval '1 minute';
+    for v_part in select * from enms.range_parts(p_start_time, p_end_time) loop
+        if v_part.is_whole then
+            return query
+            select r.bucket, true, r.total_energy_kwh, r.sum_power_kw, r.total_readings
+            from energy_readings_15min r
+            where r.machine_id = p_machine_id and r.bucket >= v_part.part_start and r.bucket < v_part.part_end;
+            continue;
         end if;
-        v_minute2 := time_bucket('1 minute', v_to);
+        v_next := v_part.last_minute + interval '1 minute';
         return query
-        select time_bucket('15 minutes', v_from), false, sum(p.energy_kwh), sum(p.power_kw), sum(p.readings)::bigint
+        select time_bucket('15 minutes', v_part.part_start), false, sum(p.energy_kwh), sum(p.power_kw), sum(p.readings)::bigint
         from (
             select r.total_energy_kwh as energy_kwh, r.sum_power_kw as power_kw, r.reading_count as readings
             from energy_readings_1min r
-            where r.machine_id = p_machine_id and r.bucket >= v_minute and r.bucket < v_minute2
+            where r.machine_id = p_machine_id and r.bucket >= v_part.first_minute and r.bucket < v_part.last_minute
             union all
             select e.energy_kwh, e.power_kw, 1
             from energy_readings e
-            where e.machine_id = p_machine_id and e.time >= v_from and e.time < least(v_minute, v_to)
+            where e.machine_id = p_machine_id and e.time >= v_part.part_start and e.time < least(v_part.first_minute, v_part.part_end)
               and e.energy_type in ('electrical', 'electricity', 'energy')
             union all
             select e.energy_kwh, e.power_kw, 1
             from energy_readings e
-            where e.machine_id = p_machine_id and e.time >= greatest(v_minute, v_minute2) and e.time < v_to
+            where e.machine_id = p_machine_id and e.time >= greatest(v_part.first_minute, v_part.last_minute) and e.time < v_part.part_end
               and e.energy_type in ('electrical', 'electricity', 'energy')
             union all
             -- Past retention a minute can't be divided: it counts where it begins.
             select r.total_energy_kwh, r.sum_power_kw, r.reading_count
             from energy_readings_1min r
-            where r.machine_id = p_machine_id and r.bucket = v_minute2
-              and r.bucket >= v_minute and r.bucket < v_to
+            where r.machine_id = p_machine_id and r.bucket = v_part.last_minute
+              and r.bucket >= v_part.first_minute and r.bucket < v_part.part_end
               and not exists (
                   select from energy_readings e
                   where e.machine_id = p_machine_id
-                    and e.time >= v_minute2 and e.time < v_minute2 + interval '1 minute'
+                    and e.time >= v_part.last_minute and e.time < v_next
                     and e.energy_type in ('electrical', 'electricity', 'energy'))) p
         having sum(p.readings) > 0;
     end loop;
@@ -167,38 +174,21 @@ set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 declare
-    v_first   timestamptz := time_bucket('15 minutes', p_start_time);
-    v_last    timestamptz := time_bucket('15 minutes', p_end_time);
-    v_part    tstzrange;
-    v_from    timestamptz;
-    v_to      timestamptz;
-    v_minute  timestamptz;
-    v_minute2 timestamptz;
+    v_part record;
+    v_next timestamptz;
 begin
-    if v_first < p_start_time then
-        v_first := v_first + interval '15 minutes';
-    end if;
-    if v_first < v_last then
-        return query
-        select 0.25, coalesce(r.total_production_count, 0), r.running_count, r.idle_count,
-               r.maintenance_count + r.fault_count, r.offline_count, r.total_readings
-        from production_data_15min r
-        where r.machine_id = p_machine_id and r.bucket >= v_first and r.bucket < v_last;
-    end if;
-
-    foreach v_part in array array[tstzrange(p_start_time, least(v_first, p_end_time)),
-                                  tstzrange(greatest(v_last, v_first), p_end_time)]
-    loop
-        continue when isempty(v_part);
-        v_from := lower(v_part);
-        v_to := upper(v_part);
-        v_minute := time_bucket('1 minute', v_from);
-        if v_minute < v_from then
-            v_minute := v_minute + interval '1 minute';
+    for v_part in select * from enms.range_parts(p_start_time, p_end_time) loop
+        if v_part.is_whole then
+            return query
+            select 0.25, coalesce(r.total_production_count, 0), r.running_count, r.idle_count,
+                   r.maintenance_count + r.fault_count, r.offline_count, r.total_readings
+            from production_data_15min r
+            where r.machine_id = p_machine_id and r.bucket >= v_part.part_start and r.bucket < v_part.part_end;
+            continue;
         end if;
-        v_minute2 := time_bucket('1 minute', v_to);
+        v_next := v_part.last_minute + interval '1 minute';
         return query
-        select extract(epoch from v_to - v_from) / 3600, coalesce(sum(p.units), 0)::bigint, sum(p.running)::bigint,
+        select extract(epoch from v_part.part_end - v_part.part_start) / 3600, coalesce(sum(p.units), 0)::bigint, sum(p.running)::bigint,
                sum(p.idle)::bigint, sum(p.downtime)::bigint, sum(p.offline)::bigint, sum(p.readings)::bigint
         from (
             select r.total_production_count as units, r.running_count as running, r.idle_count as idle,
@@ -206,23 +196,23 @@ begin
                    r.reading_count as readings
             from production_data_1min r
             where r.machine_id = p_machine_id
-              and ((r.bucket >= v_minute and r.bucket < v_minute2)
+              and ((r.bucket >= v_part.first_minute and r.bucket < v_part.last_minute)
                    -- Past retention a minute can't be divided: it counts where it begins.
-                   or (r.bucket = v_minute2 and r.bucket >= v_minute and r.bucket < v_to
+                   or (r.bucket = v_part.last_minute and r.bucket >= v_part.first_minute and r.bucket < v_part.part_end
                        and not exists (
                            select from production_data d
                            where d.machine_id = p_machine_id
-                             and d.time >= v_minute2 and d.time < v_minute2 + interval '1 minute')))
+                             and d.time >= v_part.last_minute and d.time < v_next)))
             union all
             select d.production_count, (d.operating_mode = 'running')::integer, (d.operating_mode = 'idle')::integer,
                    (d.operating_mode in ('maintenance', 'fault'))::integer, (d.operating_mode = 'offline')::integer, 1
             from production_data d
-            where d.machine_id = p_machine_id and d.time >= v_from and d.time < least(v_minute, v_to)
+            where d.machine_id = p_machine_id and d.time >= v_part.part_start and d.time < least(v_part.first_minute, v_part.part_end)
             union all
             select d.production_count, (d.operating_mode = 'running')::integer, (d.operating_mode = 'idle')::integer,
                    (d.operating_mode in ('maintenance', 'fault'))::integer, (d.operating_mode = 'offline')::integer, 1
             from production_data d
-            where d.machine_id = p_machine_id and d.time >= greatest(v_minute, v_minute2) and d.time < v_to) p
+            where d.machine_id = p_machine_id and d.time >= greatest(v_part.first_minute, v_part.last_minute) and d.time < v_part.part_end) p
         having sum(p.readings) > 0;
     end loop;
 end
@@ -568,6 +558,7 @@ grant execute
                 enms.require_machine(uuid),
                 enms.require_factory(uuid),
                 enms.require_one_currency(text, text),
+                enms.range_parts(timestamptz, timestamptz),
                 enms.energy_slices(uuid, timestamptz, timestamptz),
                 enms.production_slices(uuid, timestamptz, timestamptz),
                 enms.tariff_applies(public.energy_tariffs, timestamp),

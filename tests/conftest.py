@@ -1,0 +1,126 @@
+"""Real servers for the tests: one throw-away cluster per edition of TimescaleDB found on the machine."""
+
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(CHECKOUT))
+
+from scripts.cluster import Cluster  # noqa: E402
+from scripts.console import Failure  # noqa: E402
+from scripts.debian import debian_root  # noqa: E402
+from scripts.server import APACHE, COMMUNITY, Installation, find_installations  # noqa: E402
+
+ABSENT = {
+    COMMUNITY: "no community edition of TimescaleDB on this machine",
+    APACHE: "no Apache-2 edition of TimescaleDB on this machine, and Debian's could not be fetched",
+}
+
+
+def _installations() -> dict[str, Installation]:
+    """The server that stands for each edition: the machine's own first, else Debian's packages."""
+    found: dict[str, Installation] = {}
+    for installation in find_installations():
+        found.setdefault(installation.edition, installation)
+    if APACHE not in found:
+        try:
+            found[APACHE] = debian_root(build=True)
+        except Failure as reason:
+            print(f"no Debian root: {reason}", file=sys.stderr)
+    return found
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.installations = _installations()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    lines = [f"edition {edition}: {installation}" for edition, installation in sorted(config.installations.items())]
+    if COMMUNITY not in config.installations:
+        lines.append("edition community: not found; continuous aggregates, compression and policies are NOT tested")
+    return lines
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "edition" in metafunc.fixturenames:
+        community_only = any(metafunc.definition.iter_markers("community"))
+        editions = [COMMUNITY] if community_only else [COMMUNITY, APACHE]
+        metafunc.parametrize("edition", editions, scope="session")
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def cluster(edition: str, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A running server of the edition, with this project's postgresql.conf."""
+    installation = request.config.installations.get(edition)
+    if installation is None:
+        pytest.skip(ABSENT[edition])
+    state = Path(tempfile.mkdtemp(prefix="enms-test-"))
+    server = Cluster(installation, state, free_port(), secrets.token_urlsafe(16))
+    try:
+        server.create()
+        # Enough for the many databases of a test run; fsync protects nothing that a test keeps.
+        server.start({"shared_buffers": "256MB", "fsync": "off"})
+        yield server
+    finally:
+        server.stop("immediate")
+        shutil.rmtree(state, ignore_errors=True)
+
+
+@contextmanager
+def initialised(cluster: Cluster, prefix: str) -> Iterator[str]:
+    """DSN of a new database with init/ run in it, dropped at the end.
+
+    Its policies stand still, so that a test decides when they run.
+    """
+    name = f"t_{prefix}_{secrets.token_hex(3)}"
+    cluster.create_database(name)
+    cluster.run_init(name)
+    with psycopg.connect(cluster.dsn(name), autocommit=True) as connection:
+        connection.execute("select _timescaledb_functions.stop_background_workers()")
+    yield cluster.dsn(name)
+    with psycopg.connect(cluster.dsn("postgres"), autocommit=True) as connection:
+        connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture(scope="module")
+def database(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """DSN of a database that the tests of a module share."""
+    with initialised(cluster, request.module.__name__.rpartition(".")[2]) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def fresh_database(cluster: Cluster) -> Iterator[str]:
+    """DSN of a database of the test's own."""
+    with initialised(cluster, "fresh") as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[psycopg.Connection]:
+    """An autocommit connection to `database`."""
+    with psycopg.connect(database, autocommit=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def fresh(fresh_database: str) -> Iterator[psycopg.Connection]:
+    """An autocommit connection to `fresh_database`."""
+    with psycopg.connect(fresh_database, autocommit=True) as opened:
+        yield opened
