@@ -1,6 +1,6 @@
 """Plants for the tests: the same rows in the database and in the oracle."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -20,15 +20,6 @@ COLUMNS = {
     oracle.Factory: ("factories", {}),
     oracle.Machine: ("machines", {}),
 }
-# Parents before what refers to them; energy rollups before those that read them.
-ROLLUPS = (
-    "energy_readings_1min", "energy_readings_15min", "energy_readings_1hour", "energy_readings_1day",
-    "energy_by_carrier_1min", "energy_by_carrier_1hour",
-    "production_data_1min", "production_data_15min", "production_data_1hour", "production_data_1day",
-    "environmental_data_1min", "environmental_data_15min", "environmental_data_1hour", "environmental_degree_days_daily",
-)  # fmt: skip
-FED_FROM_RAW = [name for name in ROLLUPS if name.endswith("_1min")]
-
 
 def copy(connection: psycopg.Connection, rows: Sequence[Any], **more: Any) -> None:
     """COPY dataclass rows of one kind into their table; `more` are columns that all rows share."""
@@ -52,15 +43,21 @@ def store(connection: psycopg.Connection, plant: oracle.Plant) -> None:
         copy(connection, readings)
 
 
-def refresh(connection: psycopg.Connection, rollups: Iterable[str] = ROLLUPS) -> None:
-    """Refresh as far back as the policies do; nothing to do on the Apache-2 edition."""
-    present = {
-        name for (name,) in connection.execute("select view_name from timescaledb_information.continuous_aggregates")
-    }
-    for name in rollups:
-        if name in present:
-            start = "now() - interval '60 days'" if name in FED_FROM_RAW else "null"
-            connection.execute(f"call refresh_continuous_aggregate('{name}', {start}, null)")
+def refresh(connection: psycopg.Connection) -> None:
+    """Run every refresh policy once, lowest level first, as the scheduler would; nothing to do on Apache-2."""
+    jobs = connection.execute(
+        "select job_id from timescaledb_information.jobs where proc_name = 'policy_refresh_continuous_aggregate' order by job_id"
+    ).fetchall()
+    for (job,) in jobs:
+        connection.execute(f"call run_job({job})")
+
+
+def run_policy(connection: psycopg.Connection, procedure: str, table: str) -> None:
+    """Run one policy of a table now, for example policy_retention of energy_readings."""
+    job = connection.execute(
+        "select job_id from timescaledb_information.jobs where proc_name = %s and hypertable_name = %s", [procedure, table]
+    ).fetchone()[0]
+    connection.execute(f"call run_job({job})")
 
 
 def call(connection: psycopg.Connection, function: str, *arguments: Any) -> oracle.Row | None:

@@ -193,7 +193,7 @@ def test_verify_passes_arguments_on(booted: Checkout) -> None:
 
 
 def test_down_and_up_keep_the_data(booted: Checkout) -> None:
-    booted.query("create schema own create table kept as select 42 as answer")
+    booted.query("create schema own; create table own.kept as select 42 as answer")
     assert booted.run("down").returncode == 0
     assert "No database is up; data is kept: embedded" in booted.run("status").stdout
     assert "make up" in only_error(booted.run("psql"))
@@ -203,7 +203,7 @@ def test_down_and_up_keep_the_data(booted: Checkout) -> None:
 
 
 def test_committed_data_survives_a_kill_and_a_foreign_process_with_the_stale_id(booted: Checkout) -> None:
-    booted.query("create schema own create table kept as select 42 as answer")
+    booted.query("create schema own; create table own.kept as select 42 as answer")
     _kill(booted)
     bystander = subprocess.Popen(["sleep", "600"])
     try:

@@ -4,7 +4,6 @@ The readings are older than retention keeps them, so the same figures are asked 
 policy has dropped every one of them.
 """
 
-import io
 import time
 import uuid
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import pytest
 
 import oracle
 from oracle import CarbonFactor, Factory, Machine, Plant, Tariff
-from readings import ROLLUPS, call, refresh
+from readings import call, copy, refresh, run_policy
 
 SEOUL = ZoneInfo("Asia/Seoul")
 FACTORY = Factory(uuid.UUID("33333333-3333-3333-3333-333333333333"), "Gwangyang Steel Works", "Asia/Seoul", "KR")
@@ -44,6 +43,14 @@ def steel_plant() -> Plant:
     return Plant([FACTORY], [MACHINE], FLAT, FACTORS, oracle.read_steel_plant(path, MACHINE.id))
 
 
+def add_plant(connection: psycopg.Connection) -> None:
+    """The steel plant as one more factory, billed at the flat tariff, without its readings."""
+    copy(connection, [FACTORY])
+    copy(connection, [MACHINE], type="other", rated_power_kw=700)
+    copy(connection, FACTORS)
+    copy(connection, FLAT)
+
+
 def copy_steel_csv(connection: psycopg.Connection, path: Path) -> None:
     """The integrator's way: COPY the file as it is into a staging table, then one INSERT ... SELECT."""
     with connection.transaction(), connection.cursor() as cursor:
@@ -66,19 +73,7 @@ def copy_steel_csv(connection: psycopg.Connection, path: Path) -> None:
 def steel(database: str, steel_plant: Plant) -> Iterator[psycopg.Connection]:
     """The plant as a third factory with its year loaded and carried through the rollups."""
     with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(
-            "insert into factories (id, name, location, timezone, grid_region) values (%s, %s, 'Gwangyang, South Korea', %s, 'KR')",
-            [FACTORY.id, FACTORY.name, FACTORY.timezone],
-        )
-        connection.execute(
-            "insert into machines (id, factory_id, name, type, rated_power_kw, data_interval_seconds) values (%s, %s, %s, 'other', 700, 900)",
-            [MACHINE.id, FACTORY.id, MACHINE.name],
-        )
-        for factor in FACTORS:
-            connection.execute(
-                "insert into carbon_factors (region, emission_factor_kg_co2_per_kwh, valid_from) values (%s, %s, %s)",
-                [factor.region, factor.factor, factor.valid_from],
-            )
+        add_plant(connection)
         copy_steel_csv(connection, oracle.find_steel_plant_csv())
         refresh(connection)
         yield connection
@@ -86,13 +81,7 @@ def steel(database: str, steel_plant: Plant) -> Iterator[psycopg.Connection]:
 
 def set_tariffs(connection: psycopg.Connection, tariffs: list[Tariff]) -> None:
     connection.execute("delete from energy_tariffs where factory_id = %s", [FACTORY.id])
-    for t in tariffs:
-        connection.execute(
-            "insert into energy_tariffs (factory_id, name, rate_per_kwh, currency, is_time_of_use, start_hour, end_hour, "
-            "applicable_days, valid_from, demand_charge_per_kw) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [FACTORY.id, t.name, t.rate_per_kwh, t.currency, t.is_time_of_use, t.start_hour, t.end_hour,
-             t.applicable_days and list(t.applicable_days), t.valid_from, t.demand_charge_per_kw],
-        )  # fmt: skip
+    copy(connection, tariffs)
 
 
 def months() -> list[tuple[datetime, datetime]]:
@@ -152,10 +141,7 @@ def test_monthly_view(steel: psycopg.Connection, steel_plant: Plant) -> None:
 @pytest.mark.community
 def test_retention_takes_the_readings_and_leaves_the_rollups(steel: psycopg.Connection, steel_plant: Plant) -> None:
     set_tariffs(steel, FLAT)
-    job = steel.execute(
-        "select job_id from timescaledb_information.jobs where proc_name = 'policy_retention' and hypertable_name = 'energy_readings'"
-    ).fetchone()[0]
-    steel.execute(f"call run_job({job})")
+    run_policy(steel, "policy_retention", "energy_readings")
     assert steel.execute("select count(*) from energy_readings").fetchone()[0] == 0
     refresh(steel)
     assert_year(steel, steel_plant)
@@ -164,47 +150,23 @@ def test_retention_takes_the_readings_and_leaves_the_rollups(steel: psycopg.Conn
 @pytest.mark.community
 def test_history_copied_just_before_retention_runs_is_in_the_rollups(fresh: psycopg.Connection, steel_plant: Plant) -> None:
     """Nobody refreshes anything: COPY, then retention at once, then the policies as they come."""
-    fresh.execute("insert into factories (id, name, timezone, grid_region) values (%s, %s, 'Asia/Seoul', 'KR')", [FACTORY.id, FACTORY.name])
-    fresh.execute(
-        "insert into machines (id, factory_id, name, type, rated_power_kw, data_interval_seconds) values (%s, %s, %s, 'other', 700, 900)",
-        [MACHINE.id, FACTORY.id, MACHINE.name],
-    )
-    fresh.execute("delete from carbon_factors where region = 'KR'")
-    for factor in FACTORS:
-        fresh.execute("insert into carbon_factors (region, emission_factor_kg_co2_per_kwh, valid_from) values (%s, %s, %s)",
-                      [factor.region, factor.factor, factor.valid_from])  # fmt: skip
-    set_tariffs(fresh, FLAT)
-    buffer = io.StringIO()
-    for reading in steel_plant.energy:
-        buffer.write(f"{reading.time.isoformat()},{reading.machine_id},{reading.power_kw},{reading.energy_kwh}\n")
-    with fresh.cursor() as cursor, cursor.copy("copy energy_readings (time, machine_id, power_kw, energy_kwh) from stdin (format csv)") as target:
-        target.write(buffer.getvalue())
+    add_plant(fresh)
+    copy(fresh, steel_plant.energy)
     fresh.execute("select drop_chunks('energy_readings', older_than => interval '90 days')")
     assert fresh.execute("select count(*) from energy_readings").fetchone()[0] == 0
-    # As the scheduler would: every refresh policy once, lowest level first.
-    jobs = fresh.execute(
-        "select job_id from timescaledb_information.jobs where proc_name = 'policy_refresh_continuous_aggregate' order by job_id"
-    ).fetchall()
-    for (job,) in jobs:
-        fresh.execute(f"call run_job({job})")
+    refresh(fresh)
     assert_year(fresh, steel_plant)
 
 
 @pytest.mark.community
 def test_running_policies_keep_the_year(fresh: psycopg.Connection, steel_plant: Plant) -> None:
     """With the scheduler on: retention really runs, and the rollups have the year."""
-    fresh.execute("insert into factories (id, name, timezone, grid_region) values (%s, %s, 'Asia/Seoul', 'KR')", [FACTORY.id, FACTORY.name])
-    fresh.execute(
-        "insert into machines (id, factory_id, name, type, rated_power_kw, data_interval_seconds) values (%s, %s, %s, 'other', 700, 900)",
-        [MACHINE.id, FACTORY.id, MACHINE.name],
-    )
-    for factor in FACTORS:
-        fresh.execute("insert into carbon_factors (region, emission_factor_kg_co2_per_kwh, valid_from) values (%s, %s, %s)",
-                      [factor.region, factor.factor, factor.valid_from])  # fmt: skip
-    set_tariffs(fresh, FLAT)
+    add_plant(fresh)
     copy_steel_csv(fresh, oracle.find_steel_plant_csv())
     fresh.execute("select _timescaledb_functions.start_background_workers()")
-    fresh.execute("select alter_job(job_id, next_start => now()) from timescaledb_information.jobs where proc_name like 'policy_re%'")
+    fresh.execute(
+        "select alter_job(job_id, next_start => now()) from timescaledb_information.jobs where proc_name like 'policy_re%'"
+    )
     try:
         eventually(lambda: fresh.execute("select count(*) = 0 from energy_readings").fetchone()[0], "retention dropped the readings")
         eventually(
