@@ -499,3 +499,18 @@ def _lend_venv(checkout: Path) -> None:
     python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     python.chmod(0o755)
     (checkout / ".venv" / "ready").touch()
+
+
+def test_missing_venv_module_is_named(fresh: Checkout, tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in "sh", "make", "mktemp", "rm":
+        (tools / name).symlink_to(shutil.which(name))
+    python = tools / "python3"
+    # Debian's python3 without its package python3-venv.
+    python.write_text(f"""#!/bin/sh\ncase "$*" in *venv*) exit 1;; esac\nexec {sys.executable} "$@"\n""")
+    python.chmod(0o755)
+    command = ["make", "status"]
+    run = subprocess.run(command, cwd=fresh.path, env=fresh.environment | {"PATH": str(tools)}, capture_output=True, text=True)
+    assert "error: python3 cannot make .venv: install its venv module" in run.stderr
+    assert not (fresh.path / ".venv" / "ready").exists()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import oracle
 from oracle import CarbonFactor, EnergyReading, Factory, Machine, Plant, ProductionReading, Tariff
-from readings import call, refresh, store
+from readings import call, refresh, run_policy, store
 
 MACHINE_KPIS = [
     "calculate_sec", "calculate_peak_demand", "calculate_load_factor", "calculate_energy_cost",
@@ -147,3 +147,152 @@ def test_real_time_figures_equal_the_oracle(fresh_database: str, case) -> None:
 @given(case=plants())
 def test_materialised_figures_equal_the_oracle(fresh_database: str, case) -> None:
     agrees(fresh_database, case, refreshed=True)
+
+
+SEED = uuid.UUID("c0000000-0000-0000-0000-000000000001")
+DEMO = uuid.UUID("11111111-1111-1111-1111-111111111111")
+A, B = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("start", "end", "names"), [
+    (None, B, "p_start_time is NULL"), (A, None, "p_end_time is NULL"), (B, A, "p_end_time .* is not after"),
+    (A, A, "p_end_time .* is not after"), ("-infinity", B, "p_start_time is infinite"), (A, "infinity", "p_end_time is infinite"),
+])  # fmt: skip
+@pytest.mark.parametrize("function", [*MACHINE_KPIS, "get_factory_summary"])
+def test_impossible_ranges(connection: psycopg.Connection, function: str, start, end, names: str) -> None:
+    subject = DEMO if function == "get_factory_summary" else SEED
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match=names):
+        connection.execute(f"select * from {function}(%s::uuid, %s::timestamptz, %s::timestamptz)", [subject, start, end])
+
+
+@pytest.mark.parametrize("function", [*MACHINE_KPIS, "get_factory_summary"])
+def test_unknown_and_missing_ids(connection: psycopg.Connection, function: str) -> None:
+    stranger = uuid.uuid4()
+    with pytest.raises(psycopg.errors.NoDataFound, match=f"unknown (machine|factory) {stranger}"):
+        call(connection, function, stranger, A, B)
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="p_(machine|factory)_id is NULL"):
+        connection.execute(f"select * from {function}(null, now(), now())")
+
+
+def test_unknown_factory_and_region_arguments(connection: psycopg.Connection) -> None:
+    with pytest.raises(psycopg.errors.NoDataFound, match="p_factory_id"):
+        call(connection, "calculate_energy_cost", SEED, A, B, uuid.uuid4())
+    with pytest.raises(psycopg.errors.NoDataFound, match='"Atlantis"'):
+        call(connection, "calculate_carbon_intensity", SEED, A, B, "Atlantis")
+
+
+def test_one_overload_that_infers_its_arguments(connection: psycopg.Connection) -> None:
+    for function in MACHINE_KPIS:
+        connection.execute(f"select * from {function}($1, $2, $3)".replace("$1", "%s").replace("$2", "%s").replace("$3", "%s"),
+                           [str(SEED), "2026-11-01T00:00:00", "2026-11-02T00:00:00"])  # fmt: skip
+
+
+def test_rows_where_there_is_no_reading(connection: psycopg.Connection) -> None:
+    start, end = datetime(2001, 1, 1, tzinfo=UTC), datetime(2001, 1, 2, tzinfo=UTC)
+    for function in "calculate_sec", "calculate_peak_demand", "calculate_load_factor", "calculate_carbon_intensity":
+        assert call(connection, function, SEED, start, end) is None
+    kpis = call(connection, "calculate_all_kpis", SEED, start, end)
+    zeros = ["time_period_hours", "total_energy_kwh", "avg_power_kw", "data_coverage_percent"]
+    assert [kpis[column] for column in zeros] == [0, 0, 0, 0]
+    assert call(connection, "get_machine_operating_hours", SEED, start, end)["unknown_hours"] == 24
+    assert call(connection, "calculate_energy_cost", SEED, start, end)["total_energy_kwh"] == 0
+    assert call(connection, "get_factory_summary", DEMO, start, end)["machine_count"] == 5
+
+
+def quarter_hours(machine: Machine, start: datetime, count: int) -> list[EnergyReading]:
+    return [EnergyReading(start + n * oracle.QUARTER, machine.id, "energy", Decimal(8 + n % 5), Decimal("2.125")) for n in range(count)]
+
+
+def site(**factory) -> tuple[Factory, Machine]:
+    made = Factory(uuid.uuid4(), f"Site {uuid.uuid4()}", **factory)
+    return made, Machine(uuid.uuid4(), made.id, "Mill", 900)
+
+
+def test_two_currencies_in_one_range(connection: psycopg.Connection) -> None:
+    factory, machine = site()
+    tariffs = [
+        Tariff(factory_id=factory.id, name="marks", rate_per_kwh=Decimal("0.2"), currency="DEM", valid_from=date(2020, 1, 1), valid_to=A.date()),
+        Tariff(factory_id=factory.id, name="euros", rate_per_kwh=Decimal("0.1"), currency="EUR", valid_from=B.date()),
+    ]  # fmt: skip
+    store(connection, Plant([factory], [machine], tariffs, [], quarter_hours(machine, A, 192)))
+    refresh(connection)
+    both = (A, B + timedelta(days=1))
+    for function in "calculate_energy_cost", "calculate_all_kpis":
+        with pytest.raises(psycopg.errors.InvalidParameterValue, match="DEM and in EUR"):
+            call(connection, function, machine.id, *both)
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="DEM and in EUR"):
+        call(connection, "get_factory_summary", factory.id, *both)
+    assert call(connection, "calculate_energy_cost", machine.id, A, B)["currency"] == "DEM"
+    row = connection.execute("select energy_cost, currency from v_monthly_cost_breakdown where machine_id = %s", [machine.id]).fetchone()
+    assert row == (None, None)
+
+
+def test_adjacent_ranges_add_up(connection: psycopg.Connection) -> None:
+    factory, machine = site(timezone="Asia/Kathmandu")
+    tariffs = [Tariff(factory_id=factory.id, rate_per_kwh=Decimal(1), valid_from=date(2020, 1, 1))]
+    store(connection, Plant([factory], [machine], tariffs, [], quarter_hours(machine, A, 96)))
+    refresh(connection)
+    middle = A + timedelta(hours=7, minutes=22, seconds=30, microseconds=1)
+    whole, first, second = (call(connection, "calculate_energy_cost", machine.id, *r) for r in [(A, B), (A, middle), (middle, B)])
+    assert first["total_energy_kwh"] + second["total_energy_kwh"] == whole["total_energy_kwh"] == 204
+    assert first["total_cost"] + second["total_cost"] == whole["total_cost"] == 204
+
+
+@pytest.mark.community
+def test_past_retention_a_minute_belongs_to_the_range_that_holds_its_start(connection: psycopg.Connection) -> None:
+    factory, machine = site()
+    begin = oracle.bucket_of(datetime.now(UTC) - timedelta(days=200), oracle.DAY)
+    seconds = [EnergyReading(begin + timedelta(seconds=n), machine.id, "energy", Decimal(3600), Decimal(1)) for n in range(1800)]
+    plant = Plant([factory], [machine], [], [], seconds)
+    store(connection, plant)
+    refresh(connection)
+    run_policy(connection, "policy_retention", "energy_readings")
+    assert connection.execute("select count(*) from energy_readings where machine_id = %s", [machine.id]).fetchone()[0] == 0
+    for start, end, minutes in [(0, 1800, 30), (60, 960, 15), (61, 960, 14), (60, 961, 16), (10, 50, 0), (60, 61, 1), (119, 121, 1)]:
+        bounds = begin + timedelta(seconds=start), begin + timedelta(seconds=end)
+        assert call(connection, "calculate_energy_cost", machine.id, *bounds)["total_energy_kwh"] == 60 * minutes, (start, end)
+
+
+def test_views_agree_with_the_functions(connection: psycopg.Connection) -> None:
+    """Readings around local midnight and Monday, read by the views and by the functions at one instant."""
+    factory, machine = site(timezone="Australia/Lord_Howe")
+    tariffs = [
+        Tariff(factory_id=factory.id, name="flat", rate_per_kwh=Decimal("0.21"), valid_from=date(2020, 1, 1), demand_charge_per_kw=Decimal("7.5")),
+        Tariff(factory_id=factory.id, name="night", rate_per_kwh=Decimal("0.11"), is_time_of_use=True, start_hour=21, end_hour=5,
+               applicable_days=list(range(7)), valid_from=date(2020, 1, 1)),
+    ]  # fmt: skip
+    begin = oracle.bucket_of(datetime.now(UTC) - timedelta(days=9), oracle.DAY)
+    count = int((datetime.now(UTC) - begin) / oracle.QUARTER)
+    made = [ProductionReading(begin + n * oracle.QUARTER, machine.id, n % 7, operating_mode="running") for n in range(count)]
+    store(connection, Plant([factory], [machine], tariffs, [], quarter_hours(machine, begin, count), made))
+    refresh(connection)
+    with connection.transaction():
+        now, day, week, month = connection.execute(
+            "select now(), date_trunc('day', l) at time zone z, date_trunc('week', l) at time zone z, date_trunc('month', l) at time zone z "
+            "from (select now() at time zone 'Australia/Lord_Howe' as l, 'Australia/Lord_Howe' as z) x"
+        ).fetchone()
+        shared = ["total_energy_kwh", "avg_power_kw", "peak_demand_kw", "total_production_units", "sec_kwh_per_unit", "total_cost", "total_co2_kg"]
+        for view, span, start in ("v_today_summary", "today", day), ("v_week_summary", "week", week):
+            kpis = call(connection, "calculate_all_kpis", machine.id, start, now)
+            row = connection.execute(
+                f"select energy_{span}_kwh, avg_power_{span}_kw, peak_demand_{span}_kw, production_{span}_units, sec_{span}, cost_{span}, co2_{span}_kg "
+                f"from {view} where machine_id = %s", [machine.id]
+            ).fetchone()  # fmt: skip
+            assert list(row) == [kpis[column] for column in shared], view
+        summary = call(connection, "get_factory_summary", factory.id, day, now)
+        row = connection.execute(
+            "select energy_today_kwh, cost_today, co2_today_kg, total_machines from v_factory_dashboard where factory_id = %s", [factory.id]
+        ).fetchone()
+        assert list(row) == [summary[c] for c in ("total_energy_kwh", "total_cost", "total_co2_kg", "machine_count")]
+        rows = connection.execute("select month, total_energy_kwh, peak_demand_kw, energy_cost from v_monthly_cost_breakdown where machine_id = %s "
+                                  "order by month desc limit 1", [machine.id]).fetchone()  # fmt: skip
+        kpis = call(connection, "calculate_all_kpis", machine.id, month, now)
+        assert list(rows[1:]) == [kpis[c] for c in ("total_energy_kwh", "peak_demand_kw", "total_cost")]
+        zone = oracle.ZoneInfo("Australia/Lord_Howe")
+        trend = connection.execute("select date, energy_kwh, peak_demand_kw, load_factor from v_energy_trend_30d where machine_id = %s", [machine.id])
+        carbon = dict(connection.execute("select date, total_co2_kg from v_carbon_emissions_tracking where machine_id = %s", [machine.id]).fetchall())
+        for local, *figures in trend.fetchall():
+            bounds = [datetime(d.year, d.month, d.day, tzinfo=zone).astimezone(UTC) for d in (local, local + timedelta(days=1))]
+            kpis = call(connection, "calculate_all_kpis", machine.id, *bounds)
+            assert figures == [kpis[c] for c in ("total_energy_kwh", "peak_demand_kw", "load_factor")], local
+            assert carbon[local] == kpis["total_co2_kg"]

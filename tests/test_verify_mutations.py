@@ -216,7 +216,7 @@ def test_change_is_named_and_nothing_else_is(change: Change, changed: psycopg.Co
     assert names(results) == set(change.failing), details(results)
     assert cli.exit_code(results) is ExitCode.DRIFT
     waiting = [result.verdict.detail for result in results if result.outcome is Outcome.NOT_EVALUATED]
-    assert all(detail.startswith("waits for: ") or "cannot be made a view here" in detail for detail in waiting), details(results)
+    assert all(detail.startswith("waits for: ") or "cannot be made a temporary view here" in detail for detail in waiting), details(results)
 
 
 def test_every_object_of_the_spec(changed: psycopg.Connection, edition: str) -> None:
