@@ -734,21 +734,41 @@ end
 $$;
 comment on function enms.write_audit_log() is 'Trigger: records a change of configuration with old and new values and who made it.';
 
-do $$
-declare
-    v_table text;
-begin
-    foreach v_table in array array['factories', 'machines', 'energy_tariffs', 'carbon_factors', 'energy_baselines'] loop
-        execute format(
-            'create or replace trigger %I after insert or delete on public.%I '
-            'for each row execute function enms.write_audit_log()', v_table || '_audit', v_table);
-        execute format(
-            'create or replace trigger %I after update on public.%I '
-            'for each row when (old.* is distinct from new.*) execute function enms.write_audit_log()',
-            v_table || '_audit_update', v_table);
-    end loop;
-end
-$$;
+create or replace trigger factories_audit
+    after insert or delete on public.factories
+    for each row execute function enms.write_audit_log();
+create or replace trigger factories_audit_update
+    after update on public.factories
+    for each row when (old.* is distinct from new.*)
+    execute function enms.write_audit_log();
+create or replace trigger machines_audit
+    after insert or delete on public.machines
+    for each row execute function enms.write_audit_log();
+create or replace trigger machines_audit_update
+    after update on public.machines
+    for each row when (old.* is distinct from new.*)
+    execute function enms.write_audit_log();
+create or replace trigger energy_tariffs_audit
+    after insert or delete on public.energy_tariffs
+    for each row execute function enms.write_audit_log();
+create or replace trigger energy_tariffs_audit_update
+    after update on public.energy_tariffs
+    for each row when (old.* is distinct from new.*)
+    execute function enms.write_audit_log();
+create or replace trigger carbon_factors_audit
+    after insert or delete on public.carbon_factors
+    for each row execute function enms.write_audit_log();
+create or replace trigger carbon_factors_audit_update
+    after update on public.carbon_factors
+    for each row when (old.* is distinct from new.*)
+    execute function enms.write_audit_log();
+create or replace trigger energy_baselines_audit
+    after insert or delete on public.energy_baselines
+    for each row execute function enms.write_audit_log();
+create or replace trigger energy_baselines_audit_update
+    after update on public.energy_baselines
+    for each row when (old.* is distinct from new.*)
+    execute function enms.write_audit_log();
 
 -- audit_log only grows; its owner may delete old rows, nobody may change one.
 create or replace function enms.keep_audit_log() returns trigger
@@ -777,7 +797,7 @@ revoke all on schema enms from public;
 revoke all on all functions in schema enms from public;
 revoke all on function public.update_updated_at_column() from public;
 grant usage on schema public, enms to enms_ingest, enms_reader;
-grant select on all tables in schema enms to enms_reader;
+grant select on enms.schema_version to enms_reader;
 grant select on public.factories, public.machines to enms_ingest;
 grant select, insert, update
     on public.energy_readings, public.production_data, public.environmental_data, public.machine_status

@@ -789,7 +789,7 @@ create or replace trigger environmental_data_history_noted_on_delete
         alter table public.environmental_data set (
             timescaledb.compress, timescaledb.compress_segmentby = 'machine_id', timescaledb.compress_orderby = 'time desc');
     \endif
-    -- Each at an hour of its own: run together, they would wait for each other's locks until one gives up.
+    -- Retention two hours after compression: run together, they deadlock over a chunk and one gives up.
     select date_trunc('day', now()) + interval '1 day' as night \gset
     select add_compression_policy('public.energy_readings', compress_after => interval '7 days',
         schedule_interval => interval '12 hours', initial_start => :'night'::timestamptz + interval '1 hour', if_not_exists => true);

@@ -46,7 +46,7 @@ create or replace view public.v_latest_energy_readings as
 select m.id as machine_id, e.time, e.power_kw, e.energy_kwh, e.voltage_v, e.current_a, e.power_factor, e.frequency_hz
 from public.machines m
 cross join lateral (
-    select r.*
+    select r.time, r.power_kw, r.energy_kwh, r.voltage_v, r.current_a, r.power_factor, r.frequency_hz
     from public.energy_readings r
     where r.machine_id = m.id and r.energy_type in ('electrical', 'electricity', 'energy')
     order by r.time desc

@@ -60,5 +60,5 @@ on conflict do nothing;
 
 -- The completion marker stays last: it tells health check and verifier that every file ran to its end.
 insert into enms.schema_version (version, spec_digest) values
-    ('1.0.0', '6f2d12e33da7d6f4ed5e771ca4f106b3b1229ccba01290f7c63de45a2f96015c')
+    ('1.0.0', '297e80f60d4cdbd48cc16bd9ea5ba9f2cb56800b429e566f55618f01d3ca4c1c')
 on conflict do nothing;

@@ -36,7 +36,9 @@ def _checkout(path: Path, installation: Installation | None, empty: Path) -> Che
 
 
 @pytest.fixture(scope="module")
-def booted(edition: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+def booted(
+    edition: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Checkout]:
     """A checkout after its first `up`, on the edition's server; tests leave it up. `.output` is what `up` said."""
     installation = request.config.installations.get(edition)
     if installation is None:
@@ -117,7 +119,9 @@ def test_postgresql_conf_is_the_configuration_in_force(booted: Checkout) -> None
 
 
 def test_cluster_is_made_as_the_image_makes_it(booted: Checkout) -> None:
-    settings = "select current_setting('data_checksums'), current_setting('server_encoding'), datcollate from pg_database"
+    settings = (
+        "select current_setting('data_checksums'), current_setting('server_encoding'), datcollate from pg_database"
+    )
     assert booted.query(f"{settings} where datname = 'enms'") == "on|UTF8|C.UTF-8"
     assert booted.query("select distinct auth_method from pg_hba_file_rules") == "scram-sha-256"
     assert booted.query("select rolpassword like 'SCRAM-SHA-256$%' from pg_authid where rolname = 'enms_user'") == "t"
@@ -162,7 +166,11 @@ def test_logs_show_the_end_and_follow(booted: Checkout) -> None:
     booted.query("do $$ begin raise log 'first mark'; end $$")
     assert "first mark" in booted.run("logs", "-n", "5").stdout
     follower = subprocess.Popen(
-        booted.command("logs", "-f", "-n", "0"), cwd=booted.path, env=booted.environment, stdout=subprocess.PIPE, text=True
+        booted.command("logs", "-f", "-n", "0"),
+        cwd=booted.path,
+        env=booted.environment,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         # It may not follow yet when the first line is written.
@@ -193,7 +201,7 @@ def test_verify_passes_arguments_on(booted: Checkout) -> None:
 
 
 def test_down_and_up_keep_the_data(booted: Checkout) -> None:
-    booted.query("create schema own; create table own.kept as select 42 as answer")
+    booted.query("drop schema if exists own cascade; create schema own; create table own.kept as select 42 as answer")
     assert booted.run("down").returncode == 0
     assert "No database is up; data is kept: embedded" in booted.run("status").stdout
     assert "make up" in only_error(booted.run("psql"))
@@ -203,7 +211,7 @@ def test_down_and_up_keep_the_data(booted: Checkout) -> None:
 
 
 def test_committed_data_survives_a_kill_and_a_foreign_process_with_the_stale_id(booted: Checkout) -> None:
-    booted.query("create schema own; create table own.kept as select 42 as answer")
+    booted.query("drop schema if exists own cascade; create schema own; create table own.kept as select 42 as answer")
     _kill(booted)
     bystander = subprocess.Popen(["sleep", "600"])
     try:
@@ -355,7 +363,9 @@ def test_full_disk_is_named_at_first_boot_and_later(fresh: Checkout) -> None:
 @contextlib.contextmanager
 def _small_disk(folder: Path, size: str) -> Iterator[None]:
     folder.mkdir(exist_ok=True)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", folder], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", folder], capture_output=True
+    )
     if mounted.returncode:
         pytest.skip("mounting is not permitted here")
     try:
@@ -409,7 +419,9 @@ def _python_for(user: int, checkout: Checkout) -> str:
     for python in sys.executable, "/usr/bin/python3":
         with contextlib.suppress(OSError):
             command = [python, "-c", "import psycopg, rich"]
-            run = subprocess.run(command, env=checkout.environment, user=user, group=user, extra_groups=[], capture_output=True)
+            run = subprocess.run(
+                command, env=checkout.environment, user=user, group=user, extra_groups=[], capture_output=True
+            )
             if run.returncode == 0:
                 return python
     pytest.skip("an ordinary user cannot run a Python with the packages here")
@@ -429,9 +441,22 @@ def _engine_variables(booted: Checkout) -> dict[str, object]:
     ],
 )
 def test_wrong_settings_are_named(fresh: Checkout, variables: dict[str, str], named: str, code: int) -> None:
-    (fresh.path / ".env").write_text("POSTGRES_PASSWORD=\n" if "POSTGRES_PASSWORD" in variables else "POSTGRES_PASSWORD=x\n")
+    (fresh.path / ".env").write_text(
+        "POSTGRES_PASSWORD=\n" if "POSTGRES_PASSWORD" in variables else "POSTGRES_PASSWORD=x\n"
+    )
     assert named in only_error(fresh.run("up", **variables), code)
     assert not fresh.data.exists()
+
+
+def test_env_is_read_as_compose_reads_it(fresh: Checkout) -> None:
+    port = fresh.environment.pop("ENMS_PORT")
+    (fresh.path / ".env").write_text(
+        f"# a comment\nPOSTGRES_PASSWORD='a $b #c'\nPOSTGRES_DB=\"plant\"\n\nexport ENMS_PORT={port}  # as the others\n"
+    )
+    fresh.up()
+    assert fresh.query("select current_database() || inet_server_port()") == f"plant{port}"
+    (fresh.path / ".env").write_text("POSTGRES_PASSWORD=a$b\n")
+    assert "single quotes" in only_error(fresh.run("psql"))
 
 
 def test_unknown_engine_is_wrong_usage(fresh: Checkout) -> None:
@@ -443,8 +468,11 @@ def test_memory_settings_are_scaled_and_in_force(request: pytest.FixtureRequest,
     assert server.memory_flags(16 * GIB) == server.memory_flags(8 * GIB) == {}
     flags = server.memory_flags(2 * GIB)
     assert flags == {
-        "shared_buffers": "512MB", "effective_cache_size": "1536MB", "maintenance_work_mem": "128MB", "work_mem": "16MB",
-    }  # fmt: skip
+        "shared_buffers": "512MB",
+        "effective_cache_size": "1536MB",
+        "maintenance_work_mem": "128MB",
+        "work_mem": "16MB",
+    }
     installation = next(iter(request.config.installations.values()), None)
     if installation is None:
         pytest.skip("no server on this machine")
@@ -480,7 +508,9 @@ def test_make_lists_every_task_and_runs_them(booted: Checkout) -> None:
     _lend_venv(booted.path)
 
     def make(*arguments: str) -> subprocess.CompletedProcess:
-        return subprocess.run(["make", *arguments], cwd=booted.path, env=booted.environment, capture_output=True, text=True)
+        return subprocess.run(
+            ["make", *arguments], cwd=booted.path, env=booted.environment, capture_output=True, text=True
+        )
 
     listed = make().stdout
     assert [line.split()[1] for line in listed.splitlines()] == tasks
@@ -511,6 +541,8 @@ def test_missing_venv_module_is_named(fresh: Checkout, tmp_path: Path) -> None:
     python.write_text(f"""#!/bin/sh\ncase "$*" in *venv*) exit 1;; esac\nexec {sys.executable} "$@"\n""")
     python.chmod(0o755)
     command = ["make", "status"]
-    run = subprocess.run(command, cwd=fresh.path, env=fresh.environment | {"PATH": str(tools)}, capture_output=True, text=True)
+    run = subprocess.run(
+        command, cwd=fresh.path, env=fresh.environment | {"PATH": str(tools)}, capture_output=True, text=True
+    )
     assert "error: python3 cannot make .venv: install its venv module" in run.stderr
     assert not (fresh.path / ".venv" / "ready").exists()

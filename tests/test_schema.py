@@ -181,7 +181,11 @@ def test_init_again_changes_nothing(cluster: Cluster, fresh_database: str) -> No
             "select c.oid::regclass::text, pg_get_viewdef(c.oid) from pg_class c where relkind = 'v' "
             "and relnamespace::regnamespace::text in ('public', 'enms') order by 1"
         ).fetchall()
-        return [rows, jobs, objects]
+        grants = connection.execute(
+            "select oid::regclass::text, relacl::text from pg_class where relnamespace::regnamespace::text in ('public', 'enms') "
+            "union all select oid::regprocedure::text, proacl::text from pg_proc where pronamespace::regnamespace::text = 'enms' order by 1"
+        ).fetchall()
+        return [rows, jobs, objects, grants]
 
     with psycopg.connect(fresh_database, autocommit=True) as connection:
         connection.execute("update energy_tariffs set valid_to = '2026-12-31' where name = 'Base'")

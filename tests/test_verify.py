@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -15,10 +16,15 @@ from psycopg.conninfo import make_conninfo
 
 from conftest import CHECKOUT
 from scripts.cluster import Cluster
-from verified import changed, details, dsn, names, own_cluster, verify  # noqa: F401
+from verified import SOURCES, SPEC, changed, details, dsn, names, own_cluster, verify  # noqa: F401
+from verify.catalog import Catalog
 from verify.checks.behaviour import EXPECTED
+from verify.checks.jobs import PORTAL, PORTAL_FIX
+from verify.checks.policies import names as policy_names
 from verify.connection import SETTINGS
+from verify.registry import Context, Runner
 from verify.result import Outcome
+from verify.text import seconds
 
 # Objects and rows that a user may add without asking.
 OWN = """
@@ -128,27 +134,31 @@ def test_behaviour_leaves_no_trace(dsn: str) -> None:
 
 
 def test_behaviour_works_while_readings_come_in(dsn: str) -> None:
-    stop, wrote = threading.Event(), []
+    """Each batch makes a chunk, the work in which an ingest and the verifier could block each other."""
+    stop, wrote, broke = threading.Event(), [], []
 
     def ingest() -> None:
-        with psycopg.connect(dsn, autocommit=True) as connection:
-            while not stop.is_set():
-                connection.execute(
-                    "insert into energy_readings (time, machine_id, power_kw) select clock_timestamp(), id, 1 from machines on conflict do nothing"
-                )
-                wrote.append(time.monotonic())
+        try:
+            with psycopg.connect(dsn) as connection:
+                while not stop.is_set():
+                    for table, value in ("production_data", "production_count"), ("energy_readings", "power_kw"):
+                        day = f"now() - {len(wrote) % 50} * interval '1 day'"
+                        connection.execute(f"insert into {table} (time, machine_id, {value}) select {day}, id, 1 from machines on conflict do nothing")
+                    connection.commit()
+                    wrote.append(table)
+        except psycopg.Error as error:
+            broke.append(error)
 
     thread = threading.Thread(target=ingest)
     thread.start()
     try:
-        for _ in range(3):
-            began = len(wrote)
+        for _ in range(5):
             results = _over(dsn, "behaviour")
             assert not names(results) | names(results, Outcome.NOT_EVALUATED), details(results)
-            assert len(wrote) > began
     finally:
         stop.set()
         thread.join()
+    assert not broke and len(wrote) > 1
 
 
 def test_behaviour_gives_way_to_a_lock(dsn: str) -> None:
@@ -210,7 +220,7 @@ def test_setting_by_alter_system_that_waits_for_a_restart(dsn: str) -> None:
 
 
 @pytest.mark.community
-def test_jobs_that_fail_starve_or_do_not_run(dsn: str, edition: str) -> None:
+def test_job_that_fails(dsn: str, edition: str) -> None:
     refresh = "select min(job_id) from timescaledb_information.jobs where hypertable_name = 'energy_readings_1min'"
     with psycopg.connect(dsn, autocommit=True) as connection:
         job = connection.execute(refresh).fetchone()[0]
@@ -221,7 +231,6 @@ def test_jobs_that_fail_starve_or_do_not_run(dsn: str, edition: str) -> None:
         # A configuration that the job cannot work with makes it fail; once put back, its last run still has.
         config = connection.execute("select config from timescaledb_information.jobs where job_id = %s", [job]).fetchone()[0]
         connection.execute("update _timescaledb_catalog.bgw_job set config = config - 'mat_hypertable_id' where id = %s", [job])
-        connection.execute("select public.alter_job(%s, next_start => now())", [job], prepare=False) if False else None
         connection.execute("update _timescaledb_internal.bgw_job_stat set next_start = now() where job_id = %s", [job])
         connection.execute("select _timescaledb_functions.restart_background_workers()")
         _until(connection, f"select last_run_status = 'Failed' from timescaledb_information.job_stats where job_id = {job}")
@@ -231,12 +240,62 @@ def test_jobs_that_fail_starve_or_do_not_run(dsn: str, edition: str) -> None:
         assert "failed last time" in details(results) and "mat_hypertable_id" in details(results)
 
         connection.execute("select _timescaledb_functions.stop_background_workers()")
-    with psycopg.connect(dsn, **SETTINGS | {"options": "-c search_path=pg_catalog,public"}) as connection:
-        connection.execute("update _timescaledb_internal.bgw_job_stat set last_run_success = true, last_finish = now() - interval '1 day', "
-                           "last_successful_finish = now() - interval '1 day', last_start = now() - interval '1 day'")
-        results = verify(connection, "jobs")
-        connection.rollback()
-    assert names(results, Outcome.INFORMATION) >= {"job scheduler of this database"}
+
+
+def aged(connection: psycopg.Connection, *families: str, days: float, scheduler: bool = True):
+    """Results as they would be with a server, and a job scheduler, that have been up for some days."""
+    catalog = Catalog(connection)
+    then = catalog.one("server")["now"] - timedelta(days=days)
+    catalog.one("server")["started"] = catalog.one("database")["made"] = then
+    catalog.one("scheduler")["started"] = then if scheduler else None
+    return Runner(Context(SPEC, catalog, SOURCES)).run(families)
+
+
+@pytest.mark.community
+def test_jobs_that_starve_never_ran_or_have_no_scheduler(changed: psycopg.Connection, edition: str) -> None:
+    policies = {f"runs of the {name}" for name, _, _ in policy_names(SPEC)}
+    changed.execute("delete from _timescaledb_internal.bgw_job_stat")
+    assert names(aged(changed, "jobs", days=0.001), Outcome.INFORMATION) == policies
+    assert names(aged(changed, "jobs", days=30)) == policies
+    assert names(aged(changed, "jobs", days=30, scheduler=False)) == {"job scheduler of this database"}
+    changed.execute(
+        "insert into _timescaledb_internal.bgw_job_stat (job_id, last_start, last_finish, next_start, last_successful_finish, last_run_success, "
+        "total_runs, total_duration, total_duration_failures, total_successes, total_failures, total_crashes, consecutive_failures, "
+        "consecutive_crashes, flags) select job_id, now() - interval '2 hours', now() - interval '2 hours', now(), now() - interval '2 hours', "
+        "true, 1, '1 s', '0 s', 1, 0, 0, 0, 0, 0 from timescaledb_information.jobs"
+    )
+    starving = names(aged(changed, "jobs", days=30))
+    assert starving == {f"runs of the refresh policy of {name}" for name, rollup in SPEC.rollups.items() if seconds(rollup["refresh_every"]) < 3600}
+
+
+@pytest.mark.community
+def test_postgresql_minor_that_breaks_jobs_is_named(changed: psycopg.Connection, edition: str) -> None:
+    job = "(select min(job_id) from timescaledb_information.jobs where hypertable_name = 'energy_readings_1min')"
+    changed.execute(
+        "insert into _timescaledb_internal.bgw_job_stat_history (job_id, pid, execution_start, execution_finish, succeeded, data) "
+        f"values ({job}, 1, now() - interval '1 s', now(), false, %s)",
+        [json.dumps({"error_data": {"message": PORTAL, "sqlerrcode": "24000"}})],
+    )
+    changed.execute(
+        f"update _timescaledb_internal.bgw_job_stat set last_run_success = false, last_finish = now() where job_id = {job}"
+    )
+    failed = {result.name: result.verdict for result in verify(changed, "jobs") if result.outcome is Outcome.FAILED}
+    assert set(failed) == {"runs of the refresh policy of energy_readings_1min"}
+    verdict = failed.popitem()[1]
+    assert PORTAL in verdict.detail and verdict.fix == PORTAL_FIX
+
+
+@pytest.mark.community
+def test_chunks_that_policies_left_over(changed: psycopg.Connection, edition: str) -> None:
+    changed.execute("insert into energy_readings (time, machine_id, power_kw) select now() - interval '20 days', id, 1 from machines limit 1")
+    changed.execute("insert into production_data (time, machine_id) select now() - interval '100 days', id from machines limit 1")
+    assert not names(aged(changed, "health", days=30)), "a chunk made just now is not left over"
+    changed.execute("update _timescaledb_catalog.chunk set creation_time = now() - interval '20 days'")
+    assert names(aged(changed, "health", days=30)) == {
+        "old chunks of energy_readings are compressed", "old chunks of production_data are compressed",
+        "chunks of production_data past retention are dropped",
+    }  # fmt: skip
+    assert not names(aged(changed, "health", days=0.1)), "policies of a server that was down had no time yet"
 
 
 def _until(connection: psycopg.Connection, question: str, seconds: float = 90) -> None:
@@ -267,7 +326,7 @@ def test_another_database_is_drift_without_a_traceback(dsn: str) -> None:
     assert "extension timescaledb" in ran.stdout
 
 
-def test_statement_timeout_is_a_failure_with_its_text(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_statement_timeout_is_a_failure_with_its_text(dsn: str) -> None:
     with psycopg.connect(dsn) as other:
         other.execute("lock table enms.schema_version in access exclusive mode")
         ran = run("--dsn", dsn, "--only", "marker", script="from verify import connection; connection.SETTINGS['options'] += ' -c statement_timeout=300'")

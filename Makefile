@@ -1,0 +1,55 @@
+# `make` alone lists the tasks. The work is done by scripts/engine.py and verify/.
+
+.DEFAULT_GOAL := help
+.SILENT:
+SHELL := /bin/sh
+
+# auto, docker or embedded; arguments for the task; 1 to delete without asking.
+ENGINE ?= auto
+ARGS ?=
+FORCE ?=
+export ENGINE
+
+PYTHON := .venv/bin/python
+RUN := $(PYTHON) -m scripts.engine
+
+.PHONY: help up down psql status logs verify apply clean test
+
+help: ## List the tasks
+	sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+up: .venv/ready ## Start a verified database (ENGINE=docker or embedded to choose the engine)
+	$(RUN) up
+
+down: .venv/ready ## Stop the database; the data stays
+	$(RUN) down
+
+psql: .venv/ready ## Open psql (ARGS='-c "select 1"' is passed on)
+	$(RUN) psql $(ARGS)
+
+status: .venv/ready ## Say what runs, where and since when
+	$(RUN) status
+
+logs: .venv/ready ## Show the end of the server's log (ARGS=-f follows it)
+	$(RUN) logs $(ARGS)
+
+verify: .venv/ready ## Compare the database with its specification (ARGS='--format json' is passed on)
+	$(RUN) verify $(ARGS)
+
+apply: .venv/ready ## Run init/ again: brings functions and views up to date
+	$(RUN) apply
+
+clean: .venv/ready ## Delete the database and all its data, after asking (FORCE=1 does not ask)
+	$(RUN) clean $(if $(filter-out 0,$(FORCE)),--force)
+
+test: .venv/ready-test ## Run the test suite (ARGS='-k name' is passed on)
+	$(PYTHON) -m pytest $(ARGS)
+
+# The tools' Python packages, installed once and again whenever pyproject.toml changes.
+.venv/ready: pyproject.toml
+	sh scripts/venv.sh .
+	touch $@
+
+.venv/ready-test: pyproject.toml .venv/ready
+	sh scripts/venv.sh '.[test]'
+	touch $@

@@ -1,0 +1,73 @@
+"""Finding the database: ENMS_DSN if it is set, else the engine that is up."""
+
+import os
+from dataclasses import dataclass
+from types import ModuleType
+
+import psycopg
+from psycopg import conninfo
+
+from scripts import client, docker, embedded, network
+from scripts.console import Failure
+from scripts.settings import read_settings
+
+ENGINES = embedded, docker
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database that can be connected to: libpq's parameters, and the engine it runs on, if one of ours."""
+
+    parameters: dict[str, str]
+    engine: ModuleType | None
+
+    @property
+    def dsn(self) -> str:
+        """Connection string without the password, fit for a command line."""
+        return conninfo.make_conninfo(**{key: value for key, value in self.parameters.items() if key != "password"})
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """This process's environment with the PG* variables, password included, for libpq's programs."""
+        return client.environment(self.parameters)
+
+    def connect(self, **options) -> psycopg.Connection:
+        """A psycopg connection; `options` go to psycopg.connect. Raises Failure if there is none to be had."""
+        try:
+            return psycopg.connect(**{"connect_timeout": 10, **self.parameters, **options})
+        except psycopg.OperationalError as error:
+            raise Failure(f"cannot connect: {error}") from None
+
+    def psql(self) -> list[str]:
+        """The psql to use; `environment` tells it where to connect."""
+        try:
+            return [client.psql_program()]
+        except Failure:
+            own = self.engine and self.engine.psql()
+            if not own:
+                raise
+            return own
+
+
+def find() -> Database:
+    """The database that every command works on; raises Failure if none is up."""
+    if given := os.environ.get("ENMS_DSN"):
+        try:
+            return Database({key: str(value) for key, value in conninfo.conninfo_to_dict(given).items()}, None)
+        except psycopg.ProgrammingError as error:
+            raise Failure(f"ENMS_DSN cannot be read: {error}", code=2) from None
+    for engine in ENGINES:
+        if database := on(engine):
+            return database
+    raise Failure("no database is up: run make up")
+
+
+def on(engine: ModuleType) -> Database | None:
+    """The database that runs on the engine, or None if it is down."""
+    listening = engine.address()
+    if listening is None:
+        return None
+    host, port = listening
+    settings = read_settings()
+    place = {"host": network.client_host(host), "port": str(port), "dbname": settings.database}
+    return Database(place | {"user": settings.user, "password": settings.password}, engine)

@@ -1,0 +1,219 @@
+"""Start, stop and reach the database: `python -m scripts.engine COMMAND`, which make calls."""
+
+import argparse
+import os
+import subprocess
+import sys
+from types import ModuleType
+
+from scripts import client, connection, docker, embedded
+from scripts.connection import ENGINES
+from scripts.console import Failure, complain, say, step
+from scripts.settings import CHECKOUT, ENV, INIT, read_settings, write_env
+
+VERIFY_WAIT = 60
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit code is 0, 1 for a failure, 2 for wrong usage, or that of psql or the verifier."""
+    options = _parse(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return options.run(options) or 0
+    except Failure as failure:
+        complain(str(failure))
+        return failure.code
+    except OSError as error:
+        complain(f"{error.strerror}: {error.filename}" if error.filename else str(error))
+        return 1
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return 130
+
+
+def up(options: argparse.Namespace) -> int:
+    """Start the database and verify it."""
+    engine, why = _choose(options.engine)
+    if not ENV.exists():
+        _require_no_data()
+        write_env()
+        say("Wrote .env with a random password")
+    settings = read_settings()
+    if engine is None:
+        refused = docker.why_not(settings.image)
+        engine, why = (embedded, f"because {refused}") if refused else (docker, "because Docker can be used")
+    say(f"Engine: {engine.NAME}, {why}")
+    engine.up(settings)
+    database = connection.on(engine)
+    if database is None:
+        raise Failure("the database went down right after it was started: make logs says why")
+    if _verify(database, ["--wait", str(VERIFY_WAIT)]):
+        raise Failure("the database is up, but the verifier did not pass it; its report above says why")
+    say(f'Connect: psql "{database.dsn}" (password: POSTGRES_PASSWORD in .env), or make psql')
+    return 0
+
+
+def down(options: argparse.Namespace) -> None:
+    """Stop the database; the data stays."""
+    running = [engine for engine in _named(options.engine) if engine.is_up()]
+    for engine in running:
+        engine.down()
+    if not running:
+        say("No database is up" if options.engine == "auto" else f"The {options.engine} engine is not up")
+
+
+def psql(options: argparse.Namespace) -> int:
+    """Open psql on the database, or pass it the arguments."""
+    database = connection.find()
+    command = [*database.psql(), *options.arguments]
+    os.execvpe(command[0], command, database.environment)
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Run the verifier on the database, with the arguments passed on."""
+    if "--static" in options.arguments or "--dsn" in options.arguments:
+        return subprocess.run([sys.executable, "-m", "verify", *options.arguments], cwd=CHECKOUT).returncode
+    return _verify(connection.find(), options.arguments)
+
+
+def apply(options: argparse.Namespace) -> None:
+    """Run init/ again, which brings functions and views up to date and changes nothing else."""
+    database = connection.find()
+    with step("Running init/"):
+        client.run_sql_files(database.psql(), database.environment, INIT)
+
+
+def dsn(options: argparse.Namespace) -> None:
+    """Print the connection string, without the password."""
+    say(connection.find().dsn)
+
+
+def logs(options: argparse.Namespace) -> None:
+    """Show the end of the server's log; -f follows it."""
+    for engine in _named(options.engine):
+        if engine.is_up() or (engine is embedded and embedded.LOG.exists()):
+            engine.show_log(options.lines, options.follow)
+    raise Failure("no database is up, and there is no log: run make up")
+
+
+def status(options: argparse.Namespace) -> int:
+    """Say what runs, where, since when, and whether it is complete."""
+    try:
+        database = connection.find()
+    except Failure:
+        kept = [f"{engine.NAME} ({engine.where()})" for engine in ENGINES if engine.has_data()]
+        say(f"No database is up; {'data is kept: ' + ', '.join(kept) if kept else 'there is no data yet'}")
+        return 0
+    with database.connect(autocommit=True) as session:
+        facts = session.execute(
+            """
+            select current_setting('server_version'),
+                   (select extversion from pg_extension where extname = 'timescaledb'),
+                   current_setting('timescaledb.license', true),
+                   date_trunc('second', now() - pg_postmaster_start_time())::text,
+                   pg_size_pretty(pg_database_size(current_database())),
+                   to_regclass('enms.schema_version') is not null
+            """
+        ).fetchone()
+        version, timescaledb, licence, uptime, size, marked = facts
+        marker = (
+            marked
+            and session.execute(
+                "select version, to_char(completed_at, 'YYYY-MM-DD HH24:MI:SS TZ') from enms.schema_version"
+                " order by completed_at desc limit 1"
+            ).fetchone()
+        )
+    edition = {"timescale": "community", "apache": "apache-2"}.get(licence, licence)
+    lines = {
+        "engine": database.engine.NAME if database.engine else "elsewhere (ENMS_DSN)",
+        "address": database.dsn,
+        "server": f"PostgreSQL {version}",
+        "TimescaleDB": f"{timescaledb} ({edition} edition)" if timescaledb else "not installed",
+        "up for": uptime,
+        "size": size,
+        "data": database.engine.where() if database.engine else "there",
+        "schema": f"{marker[0]}, complete since {marker[1]}" if marker else "not complete: make logs says why",
+    }
+    for name, value in lines.items():
+        say(f"{name:<12} {value}")
+    return 0 if marker else 1
+
+
+def clean(options: argparse.Namespace) -> None:
+    """Delete the database and all its data, after asking."""
+    doomed = [engine for engine in _named(options.engine) if engine.has_data()]
+    if not doomed:
+        say("There is no data to delete")
+        return
+    places = " and ".join(engine.where() for engine in doomed)
+    if not options.force:
+        if not sys.stdin.isatty():
+            raise Failure(f"this would delete {places}: say so with FORCE=1")
+        if input(f"Delete {places} with all readings in it? Type yes: ").strip() != "yes":
+            raise Failure("nothing was deleted")
+    for engine in doomed:
+        engine.clean()
+    say(f"Deleted {places}")
+
+
+def _choose(wanted: str) -> tuple[ModuleType | None, str]:
+    """The engine to start and why; None if only Docker's state can decide."""
+    running = [engine for engine in ENGINES if engine.is_up()]
+    if wanted != "auto":
+        engine = _named(wanted)[0]
+        if other := [up for up in running if up is not engine]:
+            raise Failure(f"the {other[0].NAME} engine is up: run make down first, or leave ENGINE unset")
+        return engine, "which is up already" if running else "as ENGINE says"
+    if running:
+        return running[0], "which is up already"
+    kept = [engine for engine in ENGINES if engine.has_data()]
+    if len(kept) > 1:
+        names = " and ".join(f"{engine.NAME} ({engine.where()})" for engine in kept)
+        raise Failure(f"there are two databases, {names}: choose with ENGINE=embedded or ENGINE=docker")
+    if kept:
+        return kept[0], "which has the data"
+    return None, ""
+
+
+def _require_no_data() -> None:
+    """A database was made with a password that a new .env would not know."""
+    for engine in ENGINES:
+        if engine.has_data():
+            raise Failure(f".env is missing, and with it the password of {engine.where()}: put it back, or make clean")
+
+
+def _verify(database: connection.Database, arguments: list[str]) -> int:
+    command = [sys.executable, "-m", "verify", "--dsn", database.dsn, *arguments]
+    return subprocess.run(command, cwd=CHECKOUT, env=database.environment).returncode
+
+
+def _named(engine: str) -> list[ModuleType]:
+    return [known for known in ENGINES if engine in ("auto", known.NAME)]
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m scripts.engine", description=__doc__)
+    parser.add_argument(
+        "--engine",
+        default=os.environ.get("ENGINE") or "auto",
+        help="auto, docker or embedded; ENGINE in the environment sets it too (default: auto)",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for run in up, down, psql, verify, apply, status, logs, dsn, clean:
+        command = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
+        command.set_defaults(run=run)
+        if run is logs:
+            command.add_argument("-f", "--follow", action="store_true", help="go on as the log grows, until Ctrl-C")
+            command.add_argument("-n", "--lines", type=int, default=100, help="how many lines (default: 100)")
+        if run is clean:
+            command.add_argument("--force", action="store_true", help="do not ask")
+    # What follows psql or verify is theirs, options included.
+    own = next((i + 1 for i, word in enumerate(arguments) if word in ("psql", "verify")), len(arguments))
+    options = parser.parse_args(arguments[:own])
+    options.arguments = arguments[own:]
+    if options.engine not in ("auto", "docker", "embedded"):
+        parser.error(f"ENGINE is {options.engine!r}: it can be auto, docker or embedded")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

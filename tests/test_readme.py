@@ -1,0 +1,80 @@
+"""Every query and every command in the README runs as it stands there."""
+
+import re
+import shlex
+import subprocess
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import psycopg
+import pytest
+from conftest import CHECKOUT, free_port
+from engine_cli import Checkout
+
+import oracle
+from readings import copy
+
+README = (CHECKOUT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)( community)?\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+QUERIES = [
+    pytest.param(text, marks=[pytest.mark.community] if only else [], id=" ".join(text.split())[:60])
+    for kind, only, text in BLOCKS if kind == "sql"
+]  # fmt: skip
+COMMANDS = [line.split("  #")[0].strip() for kind, _, text in BLOCKS if kind == "sh" for line in text.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def plant(database: str) -> str:
+    """A database with some hours of readings, so that the queries have something to find."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        begin = datetime.now(UTC) - timedelta(hours=30)
+        machine = uuid.UUID("c0000000-0000-0000-0000-000000000001")
+        copy(connection, [oracle.EnergyReading(begin + n * oracle.QUARTER, machine, "energy", Decimal(9), Decimal(2)) for n in range(100)])
+    return database
+
+
+@pytest.mark.parametrize("queries", QUERIES)
+def test_queries(plant: str, queries: str) -> None:
+    with psycopg.connect(plant) as connection:
+        connection.execute(queries)
+        connection.rollback()
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    """A copy of the checkout with the tools' packages of this run, so that make need not fetch them again."""
+    made = Checkout(tmp_path_factory.mktemp("readme") / "enms", ENGINE="embedded", ENMS_PORT=free_port())
+    (made.path / ".venv" / "bin").mkdir(parents=True)
+    python = made.path / ".venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(made.python)} "$@"\n')
+    python.chmod(0o755)
+    for mark in "ready", "ready-test":
+        (made.path / ".venv" / mark).touch()
+    yield made
+    made.run("clean", "--force")
+
+
+def test_commands(checkout: Checkout) -> None:
+    assert COMMANDS[:2] == ["make up", "make test"]
+    for command in COMMANDS:
+        words = shlex.split(command)
+        if words[:2] == ["make", "test"]:
+            # The suite does not run itself; a run that collects it shows that the command leads there.
+            words = ["make", "test", "ARGS=--collect-only -q tests/test_oracle.py"]
+        run = subprocess.run(words, cwd=checkout.path, env=checkout.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        assert run.returncode == 0, f"{command}: {run.stdout}{run.stderr}"
+        if words == ["make", "up"]:
+            assert "verified: enms at" in run.stdout + run.stderr and "Connect: psql" in run.stdout
+
+
+def test_every_task_of_make_is_named(checkout: Checkout) -> None:
+    run = subprocess.run(["make"], cwd=checkout.path, env=checkout.environment, capture_output=True, text=True)
+    for task in re.findall(r"make (\w+) ", run.stdout):
+        assert task == "help" or f"make {task}" in README, task
+
+
+def test_the_versions_named_are_those_in_the_files() -> None:
+    image = re.search(r"ENMS_IMAGE:-([^}]+)}", (CHECKOUT / "docker-compose.yml").read_text())[1]
+    assert image in README and image in (CHECKOUT / ".env.example").read_text()

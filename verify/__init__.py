@@ -1,0 +1,1 @@
+"""Holds a database against the schema that init/ declares: `python -m verify`."""

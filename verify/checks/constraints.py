@@ -1,0 +1,23 @@
+"""Keys and named checks of our tables: definition and validity, none missing and none extra."""
+
+from collections.abc import Iterator
+
+from verify.registry import Check, Context, family
+from verify.result import Verdict, same_set
+from verify.spec import Spec
+
+
+@family("constraints", 50)
+def plan(spec: Spec) -> Iterator[Check]:
+    for name in spec.tables:
+        yield Check(f"constraints of {name}", lambda context, name=name: _constraints(context, name), ("constraints",), (f"table {name}",))
+
+
+def _constraints(context: Context, name: str) -> Verdict:
+    found = {
+        f"{row['name']}: {row['definition']}" + ("" if row["valid"] or "NOT VALID" in row["definition"] else " NOT VALID")
+        for row in context.catalog.of("constraints", name)
+    }
+    declared = context.spec.tables[name].get("constraints", {})
+    expected = {f"{key}: {definition}" for key, definition in declared.items()}
+    return same_set(expected, found, f"alter table {name} drop constraint, add constraint as init/ has it, or validate constraint.")

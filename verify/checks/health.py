@@ -1,0 +1,92 @@
+"""Health of the data: restoring mode, chunks that policies left over, readings, and broken indexes."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from verify.checks.jobs import expected_since
+from verify.registry import COMMUNITY, Check, Context, family
+from verify.result import PASSED, Verdict, failed, information
+from verify.spec import Spec
+from verify.text import roughly, seconds
+
+# A policy may miss two runs, as in a restart, before what it should have done counts as left over.
+RUNS = 3
+# A machine is silent once ten of its readings are missing, and not for less than a quarter of an hour.
+SILENT_READINGS, SILENT = 10, 900
+
+
+@family("health", 190)
+def plan(spec: Spec) -> Iterator[Check]:
+    yield Check("restoring mode", _restoring, ("server", "role_settings"))
+    for name in spec.hypertables:
+        there = (f"hypertable {name}",)
+        yield Check(
+            f"old chunks of {name} are compressed", lambda context, name=name: _compressed(context, name),
+            ("chunks", "scheduler", "server"), there, COMMUNITY,
+        )  # fmt: skip
+        yield Check(
+            f"chunks of {name} past retention are dropped", lambda context, name=name: _dropped(context, name),
+            ("chunks", "scheduler", "server"), there, COMMUNITY,
+        )  # fmt: skip
+    yield Check("readings in the future", _future, ("future",), tuple(f"table {name}" for name in spec.hypertables))
+    yield Check("machines that stopped reporting", _silent, ("readings", "server"), ("table machines", "table energy_readings"))
+    yield Check("indexes of chunks", _indexes, ("chunk_indexes",))
+
+
+def _restoring(context: Context) -> Verdict:
+    here = any(row["name"] == "timescaledb.restoring" and row["value"] == "on" for row in context.catalog.rows("role_settings"))
+    if here or context.catalog.one("server")["restoring"] == "on":
+        return failed("left on by an interrupted restore: jobs stand still and data looks empty", "select timescaledb_post_restore();")
+    return PASSED
+
+
+def _left_over(context: Context, name: str, after: str, every: str) -> list[dict]:
+    """Chunks that were due `after` their end, and still are three runs (`every`) later.
+
+    A chunk that a backfill has only just made is due from then on, and nothing is before the jobs could run.
+    """
+    declared = context.spec.hypertables[name]
+    age, slack = timedelta(seconds=seconds(declared[after])), timedelta(seconds=RUNS * seconds(declared[every]))
+    now, since = context.catalog.one("server")["now"], expected_since(context)
+    rows = [row for row in context.catalog.rows("chunks") if row["name"] == name]
+    return [row for row in rows if max(row["range_end"] + age, row["made"] or row["range_end"], since) + slack < now]
+
+
+def _compressed(context: Context, name: str) -> Verdict:
+    left = [row for row in _left_over(context, name, "compress_after", "compress_every") if not row["compressed"]]
+    if not left:
+        return PASSED
+    oldest = min(row["range_end"] for row in left)
+    return failed(f"{len(left)} are not, the oldest ends {oldest:%Y-%m-%d}", "See the compression policy's job in timescaledb_information.job_errors.")
+
+
+def _dropped(context: Context, name: str) -> Verdict:
+    left = _left_over(context, name, "drop_after", "drop_every")
+    if not left:
+        return PASSED
+    oldest = min(row["range_end"] for row in left)
+    return failed(f"{len(left)} are not, the oldest ends {oldest:%Y-%m-%d}", "See the retention policy's job in timescaledb_information.job_errors.")
+
+
+def _future(context: Context) -> Verdict:
+    ahead = [row for row in context.catalog.rows("future") if row["readings"]]
+    if not ahead:
+        return PASSED
+    detail = "; ".join(f"{row['name']}: {row['readings']} up to {row['newest']:%Y-%m-%d %H:%M}" for row in ahead)
+    return information(f"more than 5 minutes ahead in {detail}", "Set the clock of what sent them; delete them if they are wrong.")
+
+
+def _silent(context: Context) -> Verdict:
+    """Machines whose newest reading is late. A plant may stand still, so this is no fault of the schema."""
+    now, silent = context.catalog.one("server")["now"], []
+    for row in context.catalog.rows("readings"):
+        if row["newest"] is None:
+            silent.append(f"{row['name']} (none in 2 days)")
+        elif (age := (now - row["newest"]).total_seconds()) > max(SILENT, SILENT_READINGS * row["every_seconds"]):
+            silent.append(f"{row['name']} ({roughly(age)} ago)")
+    return information(", ".join(sorted(silent)), "See the collector; set is_active = false for a machine that is retired.") if silent else PASSED
+
+
+def _indexes(context: Context) -> Verdict:
+    broken = [row["name"] for row in context.catalog.rows("chunk_indexes")]
+    return failed(f"invalid: {', '.join(sorted(broken))}", "reindex index _timescaledb_internal.…;") if broken else PASSED

@@ -1,0 +1,32 @@
+"""Hypertables: time dimension and chunk interval."""
+
+from collections.abc import Iterator
+
+from verify.registry import Check, Context, family
+from verify.result import Verdict, failed, same
+from verify.spec import Spec
+from verify.text import duration, seconds
+
+
+@family("hypertables", 80)
+def plan(spec: Spec) -> Iterator[Check]:
+    for name in spec.hypertables:
+        yield Check(f"hypertable {name}", lambda context, name=name: _dimension(context, name), ("hypertables",), ("extension timescaledb", f"table {name}"))
+        yield Check(
+            f"chunk interval of {name}", lambda context, name=name: _interval(context, name), ("hypertables",), (f"hypertable {name}",)
+        )
+
+
+def _dimension(context: Context, name: str) -> Verdict:
+    found = context.catalog.by_name("hypertables").get(name)
+    if found is None:
+        return failed("a plain table", "Restore a backup, or make apply if the table is empty.")
+    expected = f"1 dimension, {context.spec.hypertables[name]['time']}"
+    return same(expected, f"{found['dimensions']} dimension{'s' * (found['dimensions'] > 1)}, {found['time_column']}", "Restore a backup.")
+
+
+def _interval(context: Context, name: str) -> Verdict:
+    expected = context.spec.hypertables[name]["chunk_interval"]
+    found = context.catalog.by_name("hypertables")[name]["chunk_seconds"]
+    fix = f"select set_chunk_time_interval('{name}', interval '{expected}');"
+    return same(duration(seconds(expected)), duration(found), fix)

@@ -1,0 +1,77 @@
+"""Roles and grants: the two group roles as they must be, and exactly the declared privileges."""
+
+from collections.abc import Iterator
+
+from verify.registry import Check, Context, family
+from verify.result import PASSED, Outcome, Verdict, failed, information
+from verify.spec import Spec
+
+POWERS = "login", "superuser", "createrole", "createdb", "replication", "bypassrls"
+# PostgreSQL's own defaults: everybody may connect and make temporary tables.
+PUBLIC = {"connect on this database", "temporary on this database"}
+
+
+@family("roles", 140)
+def plan(spec: Spec) -> Iterator[Check]:
+    for name in spec.roles:
+        yield Check(f"role {name}", lambda context, name=name: _role(context, name), ("roles",))
+        yield Check(f"grants to {name}", lambda context, name=name: _grants(context, name), ("grants",), (f"role {name}",))
+    yield Check("grants to PUBLIC", _public, ("grants",))
+    yield Check("grants to roles of your own", _own, ("grants",))
+
+
+def _role(context: Context, name: str) -> Verdict:
+    found = context.catalog.by_name("roles").get(name)
+    if found is None:
+        return failed("missing", "make apply")
+    powers = [power for power in POWERS if found[power]]
+    if powers:
+        return failed(f"may {', '.join(powers)}", f"alter role {name} {' '.join(f'no{power}' for power in powers)};")
+    if found["member_of"]:
+        return failed(f"is a member of {', '.join(found['member_of'])}", f"revoke {', '.join(found['member_of'])} from {name};")
+    return PASSED
+
+
+def _atom(row: dict) -> str:
+    """A privilege as GRANT has it, with the kind of object where its name alone would not tell."""
+    kind = "" if row["kind"] in ("relation", "function", "sequence") else f"{row['kind']} "
+    name = "this database" if row["kind"] == "database" else kind + row["name"]
+    return f"{row['privilege']} on {name}" + (" with grant option" if row["grantable"] else "")
+
+
+def _ours(context: Context) -> set[str]:
+    """Names of our objects; grants on the user's own are the user's."""
+    spec = context.spec
+    named = {*spec.tables, *spec.sequences, *spec.rollups, *spec.views, *spec.functions}
+    return named | {"public", "enms", "this"}
+
+
+def _found(context: Context, grantee: str) -> set[str]:
+    ours = _ours(context)
+    return {
+        _atom(row)
+        for row in context.catalog.rows("grants")
+        if row["grantee"] == grantee and (row["name"].rsplit(".", 1)[0] if row["kind"] == "column" else row["name"]) in ours
+    }
+
+
+def _grants(context: Context, role: str) -> Verdict:
+    declared = context.spec.grants.get(role, {})
+    expected = {f"{privilege} on {name}" for privilege, objects in declared.items() for name in objects}
+    found = _found(context, role)
+    if expected == found:
+        return PASSED
+    fix = f"make apply grants what is missing; revoke … from {role}; for what is extra."
+    return Verdict(Outcome.FAILED, "", tuple(sorted(expected - found)), tuple(sorted(found - expected)), fix)
+
+
+def _public(context: Context) -> Verdict:
+    extra = _found(context, "PUBLIC") - PUBLIC
+    if not extra:
+        return PASSED
+    return Verdict(Outcome.FAILED, "", (), tuple(sorted(extra)), "revoke … from public; (make apply does for functions and schemas.)")
+
+
+def _own(context: Context) -> Verdict:
+    grantees = {row["grantee"] for row in context.catalog.rows("grants")} - {"PUBLIC", *context.spec.roles, "pg_database_owner"}
+    return information(f"on our objects: {', '.join(sorted(grantees))}") if grantees else PASSED

@@ -1,0 +1,51 @@
+"""Rollups: continuous aggregates, or views on Apache-2, real-time, with source, columns and definition."""
+
+from collections.abc import Iterator
+
+from verify.checks.tables import columns, owned
+from verify.checks.views import defined
+from verify.registry import COMMUNITY, Check, Context, family
+from verify.result import PASSED, Verdict, failed, same
+from verify.spec import Spec
+from verify.sources import unqualified
+
+REBUILD = "Drop it with those that are built on it, then make apply; a full refresh fills it from what raw still holds."
+
+
+@family("rollups", 90)
+def plan(spec: Spec) -> Iterator[Check]:
+    for name in spec.rollups:
+        there = (f"rollup {name}",)
+        yield Check(there[0], lambda context, name=name: _rollup(context, name), ("relations", "schemas", "rollups"), ("extension timescaledb",))
+        yield Check(f"columns of {name}", lambda context, name=name: columns(context, name, context.spec.rollups), ("columns",), there)
+        yield Check(f"{name} is real-time", lambda context, name=name: _real_time(context, name), ("rollups",), there, COMMUNITY)
+        yield Check(f"source of {name}", lambda context, name=name: _source(context, name), ("rollups",), there, COMMUNITY)
+        yield Check(f"definition of {name}", lambda context, name=name: _definition(context, name), ("rollups", "view_definitions"), there)
+
+
+def _rollup(context: Context, name: str) -> Verdict:
+    found = context.catalog.by_name("relations").get(name)
+    if found is None:
+        return failed("missing", "make apply makes it; fill it with call refresh_continuous_aggregate('…', null, null).")
+    if context.edition == COMMUNITY and name not in context.catalog.by_name("rollups"):
+        return failed("not a continuous aggregate", "Drop that view and make apply.")
+    if found["kind"] != "v":
+        return failed("not a view", "Rename that object and make apply.")
+    return owned(context, found, name) or PASSED
+
+
+def _real_time(context: Context, name: str) -> Verdict:
+    if context.catalog.by_name("rollups")[name]["materialized_only"]:
+        fix = f"alter materialized view {name} set (timescaledb.materialized_only = false);"
+        return failed("materialized only: readings show after a refresh, not at once", fix)
+    return PASSED
+
+
+def _source(context: Context, name: str) -> Verdict:
+    found = unqualified(context.catalog.by_name("rollups")[name]["source"])
+    return same(context.spec.rollups[name]["source"], found, REBUILD)
+
+
+def _definition(context: Context, name: str) -> Verdict:
+    fact = "rollups" if context.edition == COMMUNITY else "view_definitions"
+    return defined(context, name, context.catalog.by_name(fact)[name]["definition"], REBUILD)

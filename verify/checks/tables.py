@@ -1,0 +1,68 @@
+"""Tables: present, owned and stored as declared, columns in order with type, nullability and default."""
+
+from collections.abc import Iterator
+
+from verify.registry import Check, Context, family
+from verify.result import PASSED, Verdict, failed, information, same_list
+from verify.spec import Spec
+from verify.text import column
+
+# The user's own tables, views and sequences live beside ours.
+KINDS = {"r": "table", "p": "table", "f": "foreign table", "v": "view", "m": "materialized view", "S": "sequence"}
+
+
+@family("tables", 40)
+def plan(spec: Spec) -> Iterator[Check]:
+    for name in spec.tables:
+        yield Check(f"table {name}", lambda context, name=name: _table(context, name), ("relations", "schemas"))
+        yield Check(f"columns of {name}", lambda context, name=name: columns(context, name, context.spec.tables), ("columns",), (f"table {name}",))
+    for name in spec.sequences:
+        yield Check(f"sequence {name}", lambda context, name=name: _sequence(context, name), ("relations", "schemas"))
+    yield Check("objects of your own", _own, ("relations",))
+
+
+def columns(context: Context, name: str, declared: dict) -> Verdict:
+    """Compare a relation's columns with what the spec declares for it."""
+    found = [column(row) for row in context.catalog.of("columns", name)]
+    return same_list(declared[name]["columns"], found, f"Compare with \\d {name} and alter it back; make apply adds nothing to a table.")
+
+
+def owned(context: Context, found: dict, name: str) -> Verdict | None:
+    """A failure if an object does not belong to the schema's owner."""
+    owner = context.catalog.owner
+    if found["owner"] == owner:
+        return None
+    return failed(f"owned by {found['owner']}, the schema by {owner}", f'alter table {name} owner to "{owner}";')
+
+
+def _table(context: Context, name: str) -> Verdict:
+    found = context.catalog.by_name("relations").get(name)
+    if found is None:
+        return failed("missing", "make apply makes it, empty; restore a backup if it held rows.")
+    if found["kind"] != "r":
+        return failed(f"is a {KINDS[found['kind']]}", "Rename that object and run make apply.")
+    persistence = "u" if context.spec.tables[name].get("unlogged") else "p"
+    if found["persistence"] != persistence:
+        return failed(
+            "unlogged: its rows do not survive a crash" if persistence == "p" else "logged, declared unlogged",
+            f"alter table {name} set {'logged' if persistence == 'p' else 'unlogged'};",
+        )
+    if found["row_security"]:
+        return failed("row security hides rows", f"alter table {name} disable row level security;")
+    if found["rules"]:
+        return failed(f"rules rewrite its statements: {', '.join(found['rules'])}", f"drop rule … on {name};")
+    return owned(context, found, name) or PASSED
+
+
+def _sequence(context: Context, name: str) -> Verdict:
+    found = context.catalog.by_name("relations").get(name)
+    if found is None or found["kind"] != "S":
+        return failed("missing", "Restore a backup.")
+    return owned(context, found, name) or PASSED
+
+
+def _own(context: Context) -> Verdict:
+    spec = context.spec
+    ours = {*spec.tables, *spec.sequences, *spec.rollups, *spec.views}
+    own = sorted(f"{KINDS[row['kind']]} {row['name']}" for row in context.catalog.rows("relations") if row["name"] not in ours)
+    return information(f"not looked at: {', '.join(own)}") if own else PASSED

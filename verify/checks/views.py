@@ -1,0 +1,64 @@
+"""Views: columns, and the definition as init/ has it."""
+
+import difflib
+from collections.abc import Iterator
+
+from verify.checks.tables import columns, owned
+from verify.registry import Check, Context, family
+from verify.result import PASSED, Verdict, failed, not_evaluated
+from verify.spec import Spec
+from verify.written import written
+
+FIX = "make apply replaces it; where columns differ, drop view first."
+
+
+@family("views", 130)
+def plan(spec: Spec) -> Iterator[Check]:
+    for name in spec.views:
+        there = (f"view {name}",)
+        yield Check(there[0], lambda context, name=name: _view(context, name), ("relations", "schemas"))
+        yield Check(f"columns of {name}", lambda context, name=name: columns(context, name, context.spec.views), ("columns",), there)
+        yield Check(f"definition of {name}", lambda context, name=name: _definition(context, name), ("view_definitions",), there)
+
+
+# What PostgreSQL prints of a view, it prints otherwise of a view made from that, as after a restore. It settles soon.
+ROUNDS = 4
+
+
+def defined(context: Context, name: str, found: str, fix: str) -> Verdict:
+    """Compare a view's definition with what this server makes of init/'s text, both as the server prints them."""
+    if name not in context.sources.views:
+        return failed("init/ does not define it", "Correct the spec or init/: python -m verify --static.")
+    expected = context.written[name]
+    if "error" in expected:
+        return not_evaluated(f"init/'s text cannot be made a temporary view here: {expected['error']}")
+    if expected["definition"] == found:
+        return PASSED
+    texts = {"init": expected["definition"], "here": found}
+    settled = written(context.catalog.connection, {key: text.strip().rstrip(";") for key, text in texts.items()}, ROUNDS)
+    if settled["init"] == settled["here"]:
+        return PASSED
+    return failed(f"differs from init/: {_first_difference(expected['definition'], found)}", fix)
+
+
+def _view(context: Context, name: str) -> Verdict:
+    found = context.catalog.by_name("relations").get(name)
+    if found is None:
+        return failed("missing", "make apply")
+    if found["kind"] != "v":
+        return failed("not a view", "Rename that object and make apply.")
+    if found["options"]:
+        return failed(f"has options {', '.join(found['options'])}", f"alter view {name} reset (…);")
+    return owned(context, found, name) or PASSED
+
+
+def _definition(context: Context, name: str) -> Verdict:
+    return defined(context, name, context.catalog.by_name("view_definitions")[name]["definition"], FIX)
+
+
+def _first_difference(expected: str, found: str) -> str:
+    """The first lines that differ, short enough for a report."""
+    pairs = [line for line in difflib.ndiff(expected.split("\n"), found.split("\n")) if line[0] in "-+"]
+    lost = next((line[2:].strip() for line in pairs if line[0] == "-"), "nothing")
+    new = next((line[2:].strip() for line in pairs if line[0] == "+"), "nothing")
+    return f"expected {lost[:160]}, found {new[:160]}"

@@ -1,0 +1,1 @@
+select s.machine_id::text as machine from public.machine_status s

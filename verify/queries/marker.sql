@@ -1,0 +1,1 @@
+select version, spec_digest as digest, completed_at from enms.schema_version order by completed_at desc

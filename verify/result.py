@@ -1,0 +1,105 @@
+"""What a check found: one record for every family and every report."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+
+class ExitCode(IntEnum):
+    """How `python -m verify` ends.
+
+    0  PASSED    every check passed, or is not in this edition of TimescaleDB
+    1  DRIFT     a check failed, or one could not be evaluated
+    2  USAGE     the command line is wrong
+    3  CONNECT   the server cannot be reached or did not get ready in time
+    4  SPEC      the spec, or an init/ file that it refers to, cannot be used
+    """
+
+    PASSED = 0
+    DRIFT = 1
+    USAGE = 2
+    CONNECT = 3
+    SPEC = 4
+
+
+class Outcome(StrEnum):
+    """Outcome of one check, worst first."""
+
+    FAILED = "failed"
+    NOT_EVALUATED = "not evaluated"
+    INFORMATION = "information"
+    NOT_IN_EDITION = "not in this edition"
+    PASSED = "passed"
+
+
+class Fatal(Exception):
+    """Ends the run; the text is one line for the user."""
+
+    def __init__(self, message: str, code: ExitCode) -> None:
+        super().__init__(" ".join(message.split()))
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Outcome of a check with what it found: `missing` and `extra` are sorted and apart; `fix` says what to do."""
+
+    outcome: Outcome
+    detail: str = ""
+    missing: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A verdict with the check that it belongs to; `name` names the object."""
+
+    family: str
+    name: str
+    verdict: Verdict
+
+    @property
+    def outcome(self) -> Outcome:
+        return self.verdict.outcome
+
+
+PASSED = Verdict(Outcome.PASSED)
+
+
+def failed(detail: str, fix: str = "") -> Verdict:
+    """A difference that is not one of sets."""
+    return Verdict(Outcome.FAILED, detail, fix=fix)
+
+
+def information(detail: str, fix: str = "") -> Verdict:
+    """Something worth knowing that is no fault of the schema."""
+    return Verdict(Outcome.INFORMATION, detail, fix=fix)
+
+
+def not_evaluated(reason: str, fix: str = "") -> Verdict:
+    """The check could not be made."""
+    return Verdict(Outcome.NOT_EVALUATED, reason, fix=fix)
+
+
+def same(expected: object, found: object, fix: str) -> Verdict:
+    """Passed if two values are equal."""
+    return PASSED if expected == found else failed(f"expected {expected}, found {found}", fix)
+
+
+def same_set(expected: Iterable[str], found: Iterable[str], fix: str) -> Verdict:
+    """Passed if two sets are equal; else what is missing and what is extra."""
+    wanted, have = set(expected), set(found)
+    if wanted == have:
+        return PASSED
+    return Verdict(Outcome.FAILED, "", tuple(sorted(wanted - have)), tuple(sorted(have - wanted)), fix)
+
+
+def same_list(expected: Iterable[str], found: Iterable[str], fix: str) -> Verdict:
+    """Passed if two lists are equal, order included."""
+    wanted, have = list(expected), list(found)
+    verdict = same_set(wanted, have, fix)
+    if verdict.outcome is Outcome.PASSED and wanted != have:
+        where = next(i for i, pair in enumerate(zip(wanted, have)) if pair[0] != pair[1])
+        return failed(f"order differs from place {where + 1}: expected {wanted[where]}, found {have[where]}", fix)
+    return verdict
