@@ -1,33 +1,29 @@
 """The docker engine, by its commands, in a copy of the checkout with a Compose project of its own."""
 
 import secrets
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from compose import docker
 from conftest import free_port
 from engine_cli import Checkout, only_error
 
+import compose
+
 pytestmark = pytest.mark.docker
-IMAGE = "timescale/timescaledb:2.29.2-pg17"
-
-
-def _docker(*arguments: str) -> str | None:
-    """Output of a docker command, or None if it failed."""
-    if shutil.which("docker") is None:
-        return None
-    run = subprocess.run(["docker", *arguments], capture_output=True, text=True)
-    return run.stdout.strip() if run.returncode == 0 else None
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Iterator[Checkout]:
     """A checkout that has never been up and whose engine is not chosen."""
-    if _docker("image", "inspect", IMAGE) is None:
-        pytest.skip(f"no Docker daemon, or no image {IMAGE}")
-    made = Checkout(tmp_path / "enms", ENMS_PORT=free_port(), COMPOSE_PROJECT_NAME=f"enms-test-{secrets.token_hex(4)}")
+    made = Checkout(
+        tmp_path / "enms",
+        ENMS_IMAGE=compose.image(),
+        ENMS_PORT=free_port(),
+        COMPOSE_PROJECT_NAME=f"enms-test-{secrets.token_hex(4)}",
+    )
     yield made
     made.run("clean", "--force")
 
@@ -35,7 +31,7 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
 def _project(checkout: Checkout, kind: str) -> str | None:
     """Names of the project's volumes, or ids of its containers."""
     label = f"label=com.docker.compose.project={checkout.environment['COMPOSE_PROJECT_NAME']}"
-    return _docker(*{"volume": ("volume", "ls", "-q"), "container": ("ps", "-q")}[kind], "--filter", label)
+    return docker(*{"volume": ("volume", "ls", "-q"), "container": ("ps", "-q")}[kind], "--filter", label)
 
 
 def last_error(run: subprocess.CompletedProcess) -> str:
@@ -50,7 +46,7 @@ def test_docker_is_taken_where_it_can_be_used_and_keeps_its_data(checkout: Check
     output = checkout.up()
     assert "Engine: docker, because Docker can be used" in output and "Connect: psql " in output
     container = _project(checkout, "container")
-    assert _docker("inspect", "--format", "{{.State.Health.Status}}", container) == "healthy"
+    assert docker("inspect", "--format", "{{.State.Health.Status}}", container) == "healthy"
     assert checkout.query("show config_file") == "/etc/postgresql/postgresql.conf"
 
     assert "Engine: docker, which is up already" in checkout.up()
