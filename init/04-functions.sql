@@ -1,8 +1,9 @@
 -- KPI functions and the helpers they share.
 -- Running this file again changes nothing; that is also how a newer text of it is applied.
 --
--- Ranges are half-open, [start, end). Whole quarter-hours come from the 15-minute rollup, the rest from the
--- 1-minute rollup and, below a minute, from raw, so that any range gives what the raw readings give.
+-- Ranges are half-open, [start, end). Whole hours come from the hourly rollup, quarter-hours from the 15-minute
+-- rollup, the rest from the 1-minute rollup and, below a minute, from raw, so that any range gives what the raw
+-- readings give.
 -- Every query is planned for its own range (force_custom_plan): only then does the planner leave out the
 -- chunks outside it.
 
@@ -88,34 +89,64 @@ end
 $$;
 comment on function enms.require_one_currency(text, text) is 'The currency; raises 22023 when a range is priced in two.';
 
--- How a range divides: its whole quarter-hours, and the parts of quarter-hours at its two ends (or the one
--- part that the whole range is), each again into whole minutes and what is left of minutes on either side.
-create or replace function enms.range_parts(p_start_time timestamptz, p_end_time timestamptz)
-returns table (is_whole boolean, part_start timestamptz, part_end timestamptz, first_minute timestamptz, last_minute timestamptz)
+-- How a range divides: its whole hours (where asked for), the whole quarter-hours beside them, and the parts of
+-- quarter-hours at its two ends (or the one part that the whole range is), each of these again into whole
+-- minutes and what is left of minutes on either side.
+create or replace function enms.range_parts(p_start_time timestamptz, p_end_time timestamptz, p_by_hour boolean)
+returns table (level text, part_start timestamptz, part_end timestamptz, first_minute timestamptz, last_minute timestamptz)
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, public, pg_temp
 as $$
 declare
-    v_first timestamptz := time_bucket('15 minutes', p_start_time + interval '15 minutes' - interval '1 microsecond');
-    v_last  timestamptz := time_bucket('15 minutes', p_end_time);
+    v_first      timestamptz := time_bucket('15 minutes', p_start_time + interval '15 minutes' - interval '1 microsecond');
+    v_last       timestamptz := time_bucket('15 minutes', p_end_time);
+    v_first_hour timestamptz := time_bucket('1 hour', v_first + interval '1 hour' - interval '1 microsecond');
+    v_last_hour  timestamptz := time_bucket('1 hour', v_last);
 begin
-    if v_first < v_last then
-        return query select true, v_first, v_last, v_first, v_last;
+    if not p_by_hour or v_first_hour >= v_last_hour then
+        -- No whole hour: all quarter-hours come before an empty run of hours.
+        v_first_hour := v_last;
+        v_last_hour := v_last;
     end if;
     return query
-    select false, p.part_start, p.part_end,
+    select p.level, p.part_start, p.part_end,
            time_bucket('1 minute', p.part_start + interval '1 minute' - interval '1 microsecond'),
            time_bucket('1 minute', p.part_end)
-    from (values (p_start_time, least(v_first, p_end_time)),
-                 (least(greatest(v_first, v_last), p_end_time), p_end_time)) p (part_start, part_end)
+    from (values ('hour', v_first_hour, v_last_hour),
+                 ('quarter', v_first, v_first_hour),
+                 ('quarter', v_last_hour, v_last),
+                 ('part', p_start_time, least(v_first, p_end_time)),
+                 ('part', least(greatest(v_first, v_last), p_end_time), p_end_time)) p (level, part_start, part_end)
     where p.part_start < p.part_end;
 end
 $$;
-comment on function enms.range_parts(timestamptz, timestamptz) is 'The whole quarter-hours of a range and the parts of quarter-hours at its ends, with the whole minutes in each.';
+comment on function enms.range_parts(timestamptz, timestamptz, boolean) is 'The whole hours and quarter-hours of a range and the parts of quarter-hours at its ends, with the whole minutes in each.';
 
--- Electricity of one machine in a range, one row per quarter-hour that holds a reading.
-create or replace function enms.energy_slices(p_machine_id uuid, p_start_time timestamptz, p_end_time timestamptz)
-returns table (slice timestamptz, is_whole boolean, energy_kwh numeric, sum_power_kw numeric, readings bigint)
+-- Whether local hours of a factory and of its tariffs are UTC hours too: not where a zone is off by half an hour
+-- or a quarter. Such offsets last for months, so a look at each week finds them.
+create or replace function enms.hours_are_whole(p_factory_id uuid, p_tariff_factory_id uuid, p_start_time timestamptz, p_end_time timestamptz)
+returns boolean
+language sql stable parallel safe
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select not exists (
+        select
+        from (select f.timezone as zone from factories f where f.id in (p_factory_id, p_tariff_factory_id)
+              union
+              select t.timezone from energy_tariffs t
+              where t.factory_id = p_tariff_factory_id and t.is_active and t.timezone is not null) z
+        cross join (select generate_series(p_start_time, p_end_time, interval '7 days') as time
+                    union all select p_end_time) w
+        where extract(minute from w.time at time zone z.zone) <> extract(minute from w.time at time zone 'UTC'));
+$$;
+comment on function enms.hours_are_whole(uuid, uuid, timestamptz, timestamptz) is 'True where no zone of the factory and its tariffs is off UTC by a part of an hour in the range.';
+
+-- Electricity of one machine in a range, one row per hour, quarter-hour or part of one that holds a reading.
+create or replace function enms.energy_slices(
+    p_machine_id uuid, p_start_time timestamptz, p_end_time timestamptz, p_by_hour boolean)
+returns table (
+    slice timestamptz, energy_kwh numeric, sum_power_kw numeric, readings bigint,
+    peak_kw numeric, sum_demand_kw numeric, demands bigint)
 language plpgsql stable parallel safe
 set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
@@ -124,17 +155,26 @@ declare
     v_part record;
     v_next timestamptz;
 begin
-    for v_part in select * from enms.range_parts(p_start_time, p_end_time) loop
-        if v_part.is_whole then
+    for v_part in select * from enms.range_parts(p_start_time, p_end_time, p_by_hour) loop
+        if v_part.level = 'hour' then
             return query
-            select r.bucket, true, r.total_energy_kwh, r.sum_power_kw, r.total_readings
+            select r.bucket, r.total_energy_kwh, r.sum_power_kw, r.total_readings,
+                   r.peak_demand_kw, r.sum_demand_kw, r.demand_intervals
+            from energy_readings_1hour r
+            where r.machine_id = p_machine_id and r.bucket >= v_part.part_start and r.bucket < v_part.part_end;
+            continue;
+        elsif v_part.level = 'quarter' then
+            return query
+            select r.bucket, r.total_energy_kwh, r.sum_power_kw, r.total_readings,
+                   r.peak_demand_kw, r.peak_demand_kw, 1::bigint
             from energy_readings_15min r
             where r.machine_id = p_machine_id and r.bucket >= v_part.part_start and r.bucket < v_part.part_end;
             continue;
         end if;
         v_next := v_part.last_minute + interval '1 minute';
         return query
-        select time_bucket('15 minutes', v_part.part_start), false, sum(p.energy_kwh), sum(p.power_kw), sum(p.readings)::bigint
+        select time_bucket('15 minutes', v_part.part_start), sum(p.energy_kwh), sum(p.power_kw), sum(p.readings)::bigint,
+               null::numeric, null::numeric, 0::bigint
         from (
             select r.total_energy_kwh as energy_kwh, r.sum_power_kw as power_kw, r.reading_count as readings
             from energy_readings_1min r
@@ -164,10 +204,12 @@ begin
     end loop;
 end
 $$;
-comment on function enms.energy_slices(uuid, timestamptz, timestamptz) is 'Electricity per quarter-hour, or the part of it in the range: energy kWh, sum of the power readings kW, readings.';
+comment on function enms.energy_slices(uuid, timestamptz, timestamptz, boolean) is 'Electricity per hour, quarter-hour or part of one: energy kWh, sum of the power readings kW, readings; of whole quarter-hours the peak, sum and number of demands, kW.';
 
--- Production of one machine in a range, one row per quarter-hour that holds a reading.
-create or replace function enms.production_slices(p_machine_id uuid, p_start_time timestamptz, p_end_time timestamptz)
+-- Production of one machine in a range, one row per hour, quarter-hour or part of one that holds a reading. The
+-- modes of an hour's row can't be shared out: each quarter-hour of it has a share of its own.
+create or replace function enms.production_slices(
+    p_machine_id uuid, p_start_time timestamptz, p_end_time timestamptz, p_by_hour boolean)
 returns table (hours numeric, units bigint, running bigint, idle bigint, downtime bigint, offline bigint, readings bigint)
 language plpgsql stable parallel safe
 set search_path = pg_catalog, public, pg_temp
@@ -177,8 +219,15 @@ declare
     v_part record;
     v_next timestamptz;
 begin
-    for v_part in select * from enms.range_parts(p_start_time, p_end_time) loop
-        if v_part.is_whole then
+    for v_part in select * from enms.range_parts(p_start_time, p_end_time, p_by_hour) loop
+        if v_part.level = 'hour' then
+            return query
+            select 1.0, coalesce(r.total_production_count, 0), r.running_count, r.idle_count,
+                   r.maintenance_count + r.fault_count, r.offline_count, r.total_readings
+            from production_data_1hour r
+            where r.machine_id = p_machine_id and r.bucket >= v_part.part_start and r.bucket < v_part.part_end;
+            continue;
+        elsif v_part.level = 'quarter' then
             return query
             select 0.25, coalesce(r.total_production_count, 0), r.running_count, r.idle_count,
                    r.maintenance_count + r.fault_count, r.offline_count, r.total_readings
@@ -217,7 +266,7 @@ begin
     end loop;
 end
 $$;
-comment on function enms.production_slices(uuid, timestamptz, timestamptz) is 'Production per quarter-hour, or the part of it in the range: its length h, units, readings by operating mode.';
+comment on function enms.production_slices(uuid, timestamptz, timestamptz, boolean) is 'Production per hour, quarter-hour or part of one: its length h, units, readings by operating mode.';
 
 -- Whether a tariff prices a local time. Without a pinned search_path so that it is inlined into queries
 -- that ask it for every quarter-hour; it names no object outside pg_catalog.
@@ -267,6 +316,23 @@ as $$
 $$;
 comment on function enms.carbon_factor_on(text, date) is 'Emission factor of a region on a local day, kg CO2 per kWh; NULL where none is valid.';
 
+-- The quarter-hour in which a slice has its peak demand.
+create or replace function enms.peak_time(p_machine_id uuid, p_slice timestamptz, p_peak_kw numeric) returns timestamptz
+language plpgsql stable parallel safe
+set search_path = pg_catalog, public, pg_temp
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+    v_end timestamptz := p_slice + interval '1 hour';
+begin
+    return (
+        select min(r.bucket)
+        from energy_readings_15min r
+        where r.machine_id = p_machine_id and r.bucket >= p_slice and r.bucket < v_end and r.peak_demand_kw = p_peak_kw);
+end
+$$;
+comment on function enms.peak_time(uuid, timestamptz, numeric) is 'Start of the first quarter-hour of an hour (or of the quarter-hour itself) whose demand is the peak.';
+
 -- Every figure of one machine in a range, unrounded: what the KPI functions and the views publish.
 create or replace function enms.machine_figures(
     p_machine_id uuid, p_start_time timestamptz, p_end_time timestamptz,
@@ -285,28 +351,44 @@ declare
     v_factory factories;
     v_tariffs uuid;
     v_region  text;
+    v_by_hour boolean;
+    v_zone    text;
+    v_changes timestamp[];
 begin
     select * into v_factory from factories f where f.id = v_machine.factory_id;
     v_tariffs := coalesce(p_factory_id, v_factory.id);
     v_region := coalesce(p_region, v_factory.grid_region, 'default');
+    v_by_hour := enms.hours_are_whole(v_factory.id, v_tariffs, p_start_time, p_end_time);
+    -- The zone of the tariffs if they share one, and the local days on which their validity begins or has ended.
+    select case when min(t.zone) = max(t.zone) then min(t.zone) end,
+           coalesce(array_agg(distinct t.change order by t.change) filter (where t.change is not null), '{}')
+    into v_zone, v_changes
+    from (select coalesce(t.timezone, f.timezone) as zone, unnest(array[t.valid_from, t.valid_to + 1])::timestamp as change
+          from energy_tariffs t join factories f on f.id = t.factory_id
+          where t.factory_id = v_tariffs and t.is_active) t;
     return query
     with s as materialized (
-        select * from enms.energy_slices(p_machine_id, p_start_time, p_end_time)),
-    demand as (
-        select d.slice, d.sum_power_kw / d.readings as kw from s d where d.is_whole),
+        select * from enms.energy_slices(p_machine_id, p_start_time, p_end_time, v_by_hour)),
     peak as (
-        select d.kw, d.slice from demand d order by d.kw desc, d.slice limit 1),
+        select d.peak_kw as kw, d.slice from s d where d.demands > 0 order by d.peak_kw desc, d.slice limit 1),
     zones as (
         select t as tariff, t.is_time_of_use, coalesce(t.timezone, f.timezone) as zone
         from energy_tariffs t join factories f on f.id = t.factory_id
         where t.factory_id = v_tariffs and t.is_active),
+    -- A rate depends on the hour of the local week and on which tariffs are valid, so a year of slices has few
+    -- rates to look up; where tariffs keep different zones, each slice is looked up.
+    rate_hours as (
+        select min(h.slice) as slice, sum(h.energy_kwh) as energy_kwh
+        from (select s.slice, s.energy_kwh, s.slice at time zone v_zone as local from s) h
+        group by coalesce(extract(epoch from h.local)::bigint / 3600 % 168, extract(epoch from h.slice)::bigint),
+                 width_bucket(h.local, v_changes)),
     priced as (
-        select sum(s.energy_kwh * r.rate) as cost, sum(s.energy_kwh) filter (where r.rate is not null) as kwh,
+        select sum(h.energy_kwh * r.rate) as cost, sum(h.energy_kwh) as kwh,
                min(r.currency) as first_currency, max(r.currency) as last_currency
-        from s
+        from rate_hours h
         cross join lateral (
             select (z.tariff).rate_per_kwh as rate, (z.tariff).currency as currency
-            from (select z.*, s.slice at time zone z.zone as local from zones z offset 0) z
+            from (select z.*, h.slice at time zone z.zone as local from zones z offset 0) z
             where enms.tariff_applies(z.tariff, z.local)
             order by z.is_time_of_use desc
             limit 1) r),
@@ -317,13 +399,13 @@ begin
         from (select d.kwh, enms.carbon_factor_on(v_region, d.day) as factor from by_day d) d),
     total as (
         select coalesce(sum(s.readings), 0)::bigint as readings, coalesce(sum(s.energy_kwh), 0) as kwh,
-               sum(s.sum_power_kw) as power_kw
+               sum(s.sum_power_kw) as power_kw, sum(s.sum_demand_kw) / nullif(sum(s.demands), 0) as mean_kw
         from s)
     select t.readings, t.kwh, t.power_kw / nullif(t.readings, 0),
-           peak.kw, peak.slice, mean.kw,
-           case when peak.kw > 0 then least(greatest(mean.kw / peak.kw, 0), 1) end,
+           peak.kw, enms.peak_time(p_machine_id, peak.slice, peak.kw), t.mean_kw,
+           case when peak.kw > 0 then least(greatest(t.mean_kw / peak.kw, 0), 1) end,
            (select coalesce(sum(p.units), 0)::bigint
-            from enms.production_slices(p_machine_id, p_start_time, p_end_time) p),
+            from enms.production_slices(p_machine_id, p_start_time, p_end_time, true) p),
            coalesce(priced.cost, 0), coalesce(priced.kwh, 0), priced.first_currency::text, priced.last_currency::text,
            coalesce(factored.co2_kg, 0), coalesce(factored.kwh, 0),
            least(t.readings * v_machine.data_interval_seconds
@@ -331,7 +413,6 @@ begin
     from total t
     cross join priced
     cross join factored
-    cross join (select avg(d.kw) as kw from demand d) mean
     left join peak on true;
 end
 $$;
@@ -500,7 +581,7 @@ begin
                coalesce(sum(p.hours * p.idle / p.readings), 0) as idle,
                coalesce(sum(p.hours * p.downtime / p.readings), 0) as downtime,
                coalesce(sum(p.hours * p.offline / p.readings), 0) as offline
-        from enms.production_slices(p_machine_id, p_start_time, p_end_time) p) h;
+        from enms.production_slices(p_machine_id, p_start_time, p_end_time, false) p) h;
 end
 $$;
 comment on function public.get_machine_operating_hours(uuid, timestamptz, timestamptz) is 'Hours by operating mode in [start, end): each quarter-hour is shared among the modes of its readings, unknown without one; the parts add up to total_hours. Always one row.';
@@ -558,9 +639,11 @@ grant execute
                 enms.require_machine(uuid),
                 enms.require_factory(uuid),
                 enms.require_one_currency(text, text),
-                enms.range_parts(timestamptz, timestamptz),
-                enms.energy_slices(uuid, timestamptz, timestamptz),
-                enms.production_slices(uuid, timestamptz, timestamptz),
+                enms.range_parts(timestamptz, timestamptz, boolean),
+                enms.hours_are_whole(uuid, uuid, timestamptz, timestamptz),
+                enms.energy_slices(uuid, timestamptz, timestamptz, boolean),
+                enms.production_slices(uuid, timestamptz, timestamptz, boolean),
+                enms.peak_time(uuid, timestamptz, numeric),
                 enms.tariff_applies(public.energy_tariffs, timestamp),
                 enms.demand_charge_at(uuid, timestamptz),
                 enms.carbon_factor_on(text, date),
