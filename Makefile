@@ -40,7 +40,7 @@ apply: .venv/ready ## Run init/ again: brings functions and views up to date
 	$(RUN) apply
 
 clean: .venv/ready ## Delete the database and all its data, after asking (FORCE=1 does not ask)
-	$(RUN) clean $(if $(filter-out 0,$(FORCE)),--force)
+	$(RUN) clean $(if $(filter 1,$(FORCE)),--force)
 
 test: .venv/ready-test ## Run the test suite (ARGS='-k name' is passed on)
 	$(PYTHON) -m pytest $(ARGS)

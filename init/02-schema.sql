@@ -3,6 +3,8 @@
 
 \set ON_ERROR_STOP on
 set client_min_messages = warning;
+-- On a busy database a trigger is replaced when its table is free for a moment, or this file stops and is run again.
+set lock_timeout = '10s';
 
 -- Helpers and bookkeeping live apart from the objects that clients name.
 create schema if not exists enms;
@@ -436,7 +438,7 @@ create table if not exists public.energy_tariffs (
     constraint energy_tariffs_time_of_use_complete check (
         not is_time_of_use
         or (start_hour is not null and end_hour is not null and start_hour <> end_hour
-            and end_hour - start_hour <> -24
+            and not (start_hour = 24 and end_hour = 0)
             and applicable_days is not null and cardinality(applicable_days) > 0)),
     constraint energy_tariffs_valid_from_finite check (isfinite(valid_from)),
     constraint energy_tariffs_valid_to_finite check (isfinite(valid_to)),
@@ -611,6 +613,11 @@ declare
     v_source text;
     v_found  boolean;
 begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        raise exception 'machines can''t be deleted under % isolation', current_setting('transaction_isolation')
+            using errcode = 'feature_not_supported',
+                  hint = 'Use read committed: an older snapshot would not show readings that came in meanwhile.';
+    end if;
     foreach v_source in array array['energy_readings', 'production_data', 'environmental_data',
                                     'energy_readings_1day', 'energy_by_carrier_1hour', 'production_data_1day',
                                     'environmental_data_1hour'] loop
@@ -663,8 +670,9 @@ as $$
 $$;
 comment on function enms.band_hours(integer, integer) is 'Local hours 0 to 23 that a band from start_hour to end_hour covers.';
 
--- Refuses two active tariffs of one kind that could price the same quarter-hour. The factory's row is
--- locked so that two sessions can't write one each. Bands kept in different zones shift against each
+-- Refuses two active tariffs of one kind that could price the same quarter-hour. The factory's row is rewritten
+-- as it is: that makes a second session wait, and fail where its snapshot is too old to see the first one's
+-- tariff, so that two sessions can't write one each. Bands kept in different zones shift against each
 -- other over the year, so their hours are not compared and a day of slack is added to their dates.
 create or replace function enms.refuse_tariff_overlap() returns trigger
 language plpgsql
@@ -677,7 +685,7 @@ declare
 begin
     v_factory := case when tg_table_name = 'factories' then (to_jsonb(new) ->> 'id')
                       else (to_jsonb(new) ->> 'factory_id') end::uuid;
-    perform from factories f where f.id = v_factory for no key update;
+    update factories f set is_active = f.is_active where f.id = v_factory;
     select a.name as name_a, b.name as name_b, a.id as id_a, b.id as id_b, a.is_time_of_use
     into v_pair
     from energy_tariffs a
@@ -796,7 +804,8 @@ revoke all on schema public from public;
 revoke all on schema enms from public;
 revoke all on all functions in schema enms from public;
 revoke all on function public.update_updated_at_column() from public;
-grant usage on schema public, enms to enms_ingest, enms_reader;
+grant usage on schema public to enms_ingest, enms_reader;
+grant usage on schema enms to enms_reader;
 grant select on enms.schema_version to enms_reader;
 grant select on public.factories, public.machines to enms_ingest;
 grant select, insert, update

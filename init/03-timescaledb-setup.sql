@@ -8,11 +8,21 @@
 \set ON_ERROR_STOP on
 -- create_hypertable advises against varchar, which the clients' contract fixes: not worth a line in any log.
 set client_min_messages = error;
+set lock_timeout = '10s';
 select set_config('log_min_messages', 'error', false) from pg_roles where rolname = current_user and rolsuper \g /dev/null
 -- Set-up calls return rows that a boot log has no use for.
 \o /dev/null
 
 select current_setting('timescaledb.license') = 'timescale' as community \gset
+-- The triggers below keep TimescaleDB's own bookkeeping, which only a superuser may write.
+do $$
+begin
+    if current_setting('timescaledb.license') = 'timescale' and not (select rolsuper from pg_roles where rolname = current_user) then
+        raise exception 'the role % is not a superuser', current_user
+            using hint = 'On the community edition of TimescaleDB the owner of this schema has to be one.';
+    end if;
+end
+$$;
 \if :community
     \set create_rollup 'create materialized view if not exists'
     \set as_rollup 'with (timescaledb.continuous, timescaledb.materialized_only = false) as'
@@ -591,7 +601,7 @@ comment on column public.environmental_degree_days_daily.readings_count is 'Read
 comment on column public.environmental_degree_days_daily.min_outdoor_temp_c is 'Lowest outdoor temperature, degrees Celsius.';
 comment on column public.environmental_degree_days_daily.max_outdoor_temp_c is 'Highest outdoor temperature, degrees Celsius.';
 
--- What the engine's own bookkeeping leaves out.
+-- What TimescaleDB's own bookkeeping leaves out.
 --
 -- History: readings older than the refresh policies look. Retention may drop them from raw the next night,
 -- and a refresh over a range it has dropped would delete what other machines have in the rollups there.
@@ -631,6 +641,8 @@ create or replace function enms.feed_rollups() returns trigger
 language plpgsql
 security definer
 set search_path = pg_catalog, public, pg_temp
+-- The days below are UTC days; a client's own zone would make one of them 23 hours long.
+set timezone = 'UTC'
 as $$
 declare
     v_horizon timestamptz := enms.history_horizon();
@@ -644,20 +656,20 @@ declare
     v_thinned record;
     v_end     timestamptz;
 begin
-    if tg_op = 'INSERT' then
-        -- From 2.23 on TimescaleDB does not tell its continuous aggregates of what a COPY writes to a table
-        -- with a trigger like this one: late readings would never be rolled up. So they are told here.
-        with written as (
-            select min(n.time) as first, max(n.time) as last from new_rows n group by time_bucket('1 day', n.time)),
-        told as (
-            insert into _timescaledb_catalog.continuous_aggs_hypertable_invalidation_log
-            select h.id, (extract(epoch from w.first) * 1000000)::bigint, (extract(epoch from w.last) * 1000000)::bigint
-            from written w
-            join _timescaledb_catalog.hypertable h on h.schema_name = tg_table_schema and h.table_name = tg_table_name
-            where exists (select from _timescaledb_catalog.continuous_agg c where c.raw_hypertable_id = h.id))
-        select min(w.first) into v_oldest from written w;
-    else
-        execute format('select min(t.time) from (%s) t', v_touched) into v_oldest;
+    execute format('select min(t.time) from (%s) t', v_touched) into v_oldest;
+    -- From 2.23 on TimescaleDB does not tell its continuous aggregates of what a COPY writes to a table with a
+    -- trigger like this one, and late readings would never be rolled up. So they are told here; a trigger can't
+    -- tell COPY from INSERT, and being told twice does no harm.
+    if tg_op = 'INSERT' and exists (
+        select from _timescaledb_catalog.continuous_agg c
+        join _timescaledb_catalog.hypertable h on h.id = c.raw_hypertable_id
+        where h.schema_name = tg_table_schema and h.table_name = tg_table_name)
+    then
+        insert into _timescaledb_catalog.continuous_aggs_hypertable_invalidation_log
+        select h.id, (extract(epoch from min(n.time)) * 1000000)::bigint, (extract(epoch from max(n.time)) * 1000000)::bigint
+        from new_rows n
+        join _timescaledb_catalog.hypertable h on h.schema_name = tg_table_schema and h.table_name = tg_table_name
+        group by h.id, time_bucket('1 day', n.time);
     end if;
     if v_oldest is null or v_oldest >= v_horizon then
         return null;

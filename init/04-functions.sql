@@ -388,6 +388,7 @@ begin
         from rate_hours h
         cross join lateral (
             select (z.tariff).rate_per_kwh as rate, (z.tariff).currency as currency
+            -- The fence keeps the local time from being worked out again at each place that uses it.
             from (select z.*, h.slice at time zone z.zone as local from zones z offset 0) z
             where enms.tariff_applies(z.tariff, z.local)
             order by z.is_time_of_use desc
@@ -402,8 +403,9 @@ begin
                sum(s.sum_power_kw) as power_kw, sum(s.sum_demand_kw) / nullif(sum(s.demands), 0) as mean_kw
         from s)
     select t.readings, t.kwh, t.power_kw / nullif(t.readings, 0),
-           peak.kw, enms.peak_time(p_machine_id, peak.slice, peak.kw), t.mean_kw,
-           case when peak.kw > 0 then least(greatest(t.mean_kw / peak.kw, 0), 1) end,
+           peak.kw, enms.peak_time(p_machine_id, peak.slice, peak.kw), round(t.mean_kw, 12),
+           -- Quotients end after some twenty digits; rounding here keeps exact halves exact for the last rounding.
+           case when peak.kw > 0 then round(least(greatest(t.mean_kw / peak.kw, 0), 1), 12) end,
            (select coalesce(sum(p.units), 0)::bigint
             from enms.production_slices(p_machine_id, p_start_time, p_end_time, true) p),
            coalesce(priced.cost, 0), coalesce(priced.kwh, 0), priced.first_currency::text, priced.last_currency::text,
@@ -568,7 +570,8 @@ begin
     perform enms.require_machine(p_machine_id);
     perform enms.require_range(p_start_time, p_end_time);
     v_total := extract(epoch from p_end_time - p_start_time) / 3600;
-    -- Each published figure is the step of a rounded running total, so that the parts add up to the whole.
+    -- Each published figure is the step of a rounded running total, so that the parts add up to the whole. Shares
+    -- such as thirds end after some twenty digits; rounding them first keeps exact halves exact.
     return query
     select p_machine_id, round(v_total, 2), round(h.running, 2),
            round(h.running + h.idle, 2) - round(h.running, 2),
@@ -577,10 +580,10 @@ begin
            round(h.running + h.idle + h.downtime + h.offline, 2) - round(h.running + h.idle + h.downtime, 2),
            round(v_total, 2) - round(h.running + h.idle + h.downtime + h.offline, 2)
     from (
-        select coalesce(sum(p.hours * p.running / p.readings), 0) as running,
-               coalesce(sum(p.hours * p.idle / p.readings), 0) as idle,
-               coalesce(sum(p.hours * p.downtime / p.readings), 0) as downtime,
-               coalesce(sum(p.hours * p.offline / p.readings), 0) as offline
+        select round(coalesce(sum(p.hours * p.running / p.readings), 0), 12) as running,
+               round(coalesce(sum(p.hours * p.idle / p.readings), 0), 12) as idle,
+               round(coalesce(sum(p.hours * p.downtime / p.readings), 0), 12) as downtime,
+               round(coalesce(sum(p.hours * p.offline / p.readings), 0), 12) as offline
         from enms.production_slices(p_machine_id, p_start_time, p_end_time, false) p) h;
 end
 $$;

@@ -65,7 +65,7 @@ select
     sum(r.sum_voltage_v) / nullif(sum(r.count_voltage_v), 0) as avg_voltage_v,
     sum(r.reading_count)::bigint as reading_count
 from public.energy_readings_1min r
-where r.bucket >= date_trunc('hour', now()) and r.bucket <= now()
+where r.bucket >= time_bucket('1 hour', now()) and r.bucket <= now()
 group by 1, 2;
 comment on view public.v_current_hour_metrics is 'Electricity of the present clock hour by machine; kW, kWh, V.';
 

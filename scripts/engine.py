@@ -46,7 +46,7 @@ def up(options: argparse.Namespace) -> int:
     database = connection.on(engine)
     if database is None:
         raise Failure("the database went down right after it was started: make logs says why")
-    if _verify(database, ["--wait", str(VERIFY_WAIT)]):
+    if _verify(["--wait", str(VERIFY_WAIT)], left_out=("PG", "ENMS_DSN")):
         raise Failure("the database is up, but the verifier did not pass it; its report above says why")
     say(f'Connect: psql "{database.dsn}" (password: POSTGRES_PASSWORD in .env), or make psql')
     return 0
@@ -70,9 +70,7 @@ def psql(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """Run the verifier on the database, with the arguments passed on."""
-    if "--static" in options.arguments or "--dsn" in options.arguments:
-        return subprocess.run([sys.executable, "-m", "verify", *options.arguments], cwd=CHECKOUT).returncode
-    return _verify(connection.find(), options.arguments)
+    return _verify(options.arguments, left_out=("PG",))
 
 
 def apply(options: argparse.Namespace) -> None:
@@ -181,9 +179,10 @@ def _require_no_data() -> None:
             raise Failure(f".env is missing, and with it the password of {engine.where()}: put it back, or make clean")
 
 
-def _verify(database: connection.Database, arguments: list[str]) -> int:
-    command = [sys.executable, "-m", "verify", "--dsn", database.dsn, *arguments]
-    return subprocess.run(command, cwd=CHECKOUT, env=database.environment).returncode
+def _verify(arguments: list[str], left_out: tuple[str, ...]) -> int:
+    """Run the verifier on the database that it finds: only then does it hold postgresql.conf against the server."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+    return subprocess.run([sys.executable, "-m", "verify", *arguments], cwd=CHECKOUT, env=environment).returncode
 
 
 def _named(engine: str) -> list[ModuleType]:

@@ -1,5 +1,6 @@
 """The image that the Docker tests run: the official one, or a stand-in made of Debian's packages."""
 
+import hashlib
 import shutil
 import subprocess
 import tempfile
@@ -10,9 +11,10 @@ import pytest
 from scripts.debian import MAJOR, PACKAGES, SUITE
 
 OFFICIAL = "timescale/timescaledb:2.29.2-pg17"
-STANDIN = "enms-test-standin:1"
 SHELL = "bash", "dash", "coreutils", "grep", "base-files"
 ENTRYPOINT = Path(__file__).parent / "standin" / "docker-entrypoint.sh"
+# Another text here or in the entrypoint is another image.
+STANDIN = f"enms-test-standin:{hashlib.sha256(ENTRYPOINT.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:12]}"
 
 
 def docker(*arguments: str, **options) -> str | None:

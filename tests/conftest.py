@@ -12,13 +12,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(CHECKOUT))
+import oracle
+from scripts.cluster import Cluster
+from scripts.console import Failure
+from scripts.debian import debian_root
+from scripts.server import APACHE, COMMUNITY, Installation, find_installations
 
-from scripts.cluster import Cluster  # noqa: E402
-from scripts.console import Failure  # noqa: E402
-from scripts.debian import debian_root  # noqa: E402
-from scripts.server import APACHE, COMMUNITY, Installation, find_installations  # noqa: E402
+CHECKOUT = Path(__file__).resolve().parent.parent
 
 ABSENT = {
     COMMUNITY: "no community edition of TimescaleDB on this machine",
@@ -47,6 +47,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     lines = [f"edition {edition}: {installation}" for edition, installation in sorted(config.installations.items())]
     if COMMUNITY not in config.installations:
         lines.append("edition community: not found; continuous aggregates, compression and policies are NOT tested")
+    if oracle.find_steel_plant_csv() is None:
+        lines.append("steel_industry_2018.csv: not found; set ENMS_SHARED to the folder that holds data/ with it")
     return lines
 
 

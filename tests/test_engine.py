@@ -196,6 +196,14 @@ def test_apply_runs_init_again(booted: Checkout) -> None:
     assert verified.returncode == 0, verified.stdout
 
 
+def test_a_configuration_that_was_not_loaded_is_drift(fresh: Checkout) -> None:
+    fresh.up()
+    conf = fresh.path / "postgresql.conf"
+    conf.write_text(conf.read_text().replace("work_mem = 64MB", "work_mem = 63MB"))
+    run = fresh.run("verify", "--only", "settings")
+    assert run.returncode == 1 and "setting work_mem" in run.stdout, run.stdout
+
+
 def test_verify_passes_arguments_on(booted: Checkout) -> None:
     run = booted.run("verify", "--format", "json")
     assert run.returncode == 0, run.stderr

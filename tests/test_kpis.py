@@ -183,8 +183,7 @@ def test_unknown_factory_and_region_arguments(connection: psycopg.Connection) ->
 
 def test_one_overload_that_infers_its_arguments(connection: psycopg.Connection) -> None:
     for function in MACHINE_KPIS:
-        connection.execute(f"select * from {function}($1, $2, $3)".replace("$1", "%s").replace("$2", "%s").replace("$3", "%s"),
-                           [str(SEED), "2026-11-01T00:00:00", "2026-11-02T00:00:00"])  # fmt: skip
+        connection.execute(f"select * from {function}(%s, %s, %s)", [str(SEED), "2026-11-01T00:00:00", "2026-11-02T00:00:00"])
 
 
 def test_rows_where_there_is_no_reading(connection: psycopg.Connection) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -193,6 +194,39 @@ def test_init_again_changes_nothing(cluster: Cluster, fresh_database: str) -> No
         before = state(connection)
         cluster.run_init(name)
         assert state(connection) == before
+
+
+def test_init_again_respects_what_became_of_the_seed(cluster: Cluster, fresh_database: str) -> None:
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        connection.execute("delete from energy_tariffs")
+        tariff(connection, "Own contract", valid_from="2020-01-01")
+        connection.execute("delete from machines where name = 'HVAC-EU-North'")
+        cluster.run_init(psycopg.conninfo.conninfo_to_dict(fresh_database)["dbname"])
+        assert connection.execute("select name from energy_tariffs").fetchall() == [("Own contract",)]
+        assert connection.execute("select count(*) from machines").fetchone()[0] == 6
+
+
+def test_two_sessions_cannot_each_write_half_an_overlap(fresh_database: str) -> None:
+    for isolation in psycopg.IsolationLevel.READ_COMMITTED, psycopg.IsolationLevel.REPEATABLE_READ:
+        with psycopg.connect(fresh_database) as first, psycopg.connect(fresh_database) as second:
+            first.isolation_level = second.isolation_level = isolation
+            for session in first, second:
+                session.execute("select count(*) from energy_tariffs")
+            tariff(first, f"A {isolation.name}", factory_id="22222222-2222-2222-2222-222222222222", valid_from="2014-01-01", valid_to="2014-12-31")
+            thread = threading.Thread(target=lambda: (time.sleep(0.3), first.commit()))
+            thread.start()
+            with pytest.raises((errors.ExclusionViolation, errors.SerializationFailure)):
+                tariff(second, f"B {isolation.name}", factory_id="22222222-2222-2222-2222-222222222222", valid_from="2014-06-01", valid_to="2014-12-31")
+            thread.join()
+            second.rollback()
+            first.execute("delete from energy_tariffs where valid_to = '2014-12-31'")
+            first.commit()
+
+
+def test_a_machine_is_not_deleted_on_an_old_snapshot(connection: psycopg.Connection) -> None:
+    with pytest.raises(errors.FeatureNotSupported, match="repeatable read"), connection.transaction():
+        connection.execute("set transaction isolation level repeatable read")
+        connection.execute("delete from machines where id = %s", [COMPRESSOR])
 
 
 READER_MAY = [

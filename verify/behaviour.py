@@ -12,7 +12,7 @@ START, END = "2100-01-04 00:00+00", "2100-01-04 02:00+00"
 # ms. Less than deadlock_timeout, so that it is the verifier that gives way and never an ingest.
 LOCK_TIMEOUT = 400
 # s, between attempts.
-PAUSES = 0.1, 0.2, 0.3, 0.4
+PAUSES = 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8
 # In the order in which an ingest takes them when it makes a chunk: the hypertable, then the sequences.
 LOCKS = "lock table public.energy_readings, public.production_data in share update exclusive mode"
 
