@@ -605,9 +605,9 @@ comment on column public.environmental_degree_days_daily.max_outdoor_temp_c is '
 --
 -- History: readings older than the refresh policies look. Retention may drop them from raw the next night,
 -- and a refresh over a range it has dropped would delete what other machines have in the rollups there.
--- So the statement that writes (or deletes) history carries it into the rollups that are fed from raw,
--- minute by minute of the machines it touches, in its own transaction; the levels above them are never
--- short of their source and follow by their policies, at any age.
+-- So the transaction that writes (or deletes) history carries it into the rollups that are fed from raw,
+-- minute by minute of the machines it touches; the levels above them are never short of their source and
+-- follow by their policies, at any age.
 create or replace function enms.history_horizon() returns timestamptz
 language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -616,22 +616,160 @@ as $$
 $$;
 comment on function enms.history_horizon() is 'Readings older than this reach the rollups by trigger; the refresh policies of the rollups fed from raw look back one day further.';
 
--- A hypertable gives a DELETE no transition table, so deleted history is noted row by row and rolled up
--- at the end of the statement. No row outlives its statement, so a session only ever sees its own.
-create unlogged table if not exists enms.deleted_history (
+-- Minutes of history that the running transaction has touched. No row outlives its transaction, so a session
+-- only ever sees its own.
+create unlogged table if not exists enms.touched_history (
     source     text        not null,
+    bucket     timestamptz not null,
     machine_id uuid        not null,
-    time       timestamptz not null
+    carrier    text        not null,
+    written    bigint      not null,
+    gone       bigint      not null
 );
-comment on table enms.deleted_history is 'Readings that the running DELETE takes out of history; empty outside of one.';
+comment on table enms.touched_history is 'Minutes of history that the running transaction touches; empty outside of one.';
+comment on column enms.touched_history.source is 'Table of the readings.';
+comment on column enms.touched_history.bucket is 'Start of the minute.';
+comment on column enms.touched_history.machine_id is 'machines.id.';
+comment on column enms.touched_history.carrier is 'energy_type of a carrier other than electricity, else empty.';
+comment on column enms.touched_history.written is 'Readings written.';
+comment on column enms.touched_history.gone is 'Readings that were there before and are deleted or rewritten.';
 
+-- The minutes are rolled up when the transaction commits: until a statement has ended, a query can't see what it
+-- has written to a compressed chunk. A row here is what makes the commit do so.
+create unlogged table if not exists enms.pending_history (
+    source text not null
+);
+comment on table enms.pending_history is 'Statements of the running transaction that touched history; empty outside of one.';
+comment on column enms.pending_history.source is 'Table of the readings.';
+
+create or replace function enms.roll_up_history() returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, public, pg_temp
+-- The days below are UTC days; a client's own zone would make one of them 23 hours long.
+set timezone = 'UTC'
+as $$
+declare
+    v_rollup  record;
+    v_day     record;
+    v_thinned record;
+    v_end     timestamptz;
+    v_newest  bigint;
+begin
+    -- The first of the transaction's pending rows has it all done.
+    if not exists (select from enms.touched_history) then
+        delete from enms.pending_history;
+        return null;
+    end if;
+    if current_setting('transaction_isolation') = 'repeatable read' then
+        raise exception 'readings older than % can''t be written under repeatable read', enms.history_horizon()
+            using errcode = 'feature_not_supported',
+                  hint = 'Use read committed: on an older snapshot two sessions would roll up one minute twice.';
+    end if;
+    -- Writers of history take turns while they commit, in one order whatever they wrote first.
+    perform pg_advisory_xact_lock(hashtext('enms.roll_up_history'));
+    for v_rollup in
+        select c.hypertable_name as source, c.view_name, rtrim(c.view_definition, '; ') as definition, h.id,
+               format('%I.%I', h.schema_name, h.table_name) as stored,
+               c.view_name = 'energy_by_carrier_1min' as other_carriers,
+               case when c.view_name = 'energy_by_carrier_1min' then 'energy_type' else quote_literal('') end as carrier
+        from timescaledb_information.continuous_aggregates c
+        join _timescaledb_catalog.hypertable h
+          on h.schema_name = c.materialization_hypertable_schema
+         and h.table_name = c.materialization_hypertable_name
+        where c.hypertable_schema = 'public'
+          and c.hypertable_name in ('energy_readings', 'production_data', 'environmental_data')
+        order by c.view_name
+    loop
+        continue when not exists (
+            select from enms.touched_history t
+            where t.source = v_rollup.source and (t.carrier <> '') = v_rollup.other_carriers);
+        -- A refresh of the same minute at the same time would leave it there twice.
+        execute format('lock table %s in share row exclusive mode', v_rollup.stored);
+        -- By day, so that each query is planned with the one chunk that it needs.
+        for v_day in
+            select time_bucket('1 day', t.bucket) as start, array_agg(distinct t.machine_id) as machines
+            from enms.touched_history t
+            where t.source = v_rollup.source and (t.carrier <> '') = v_rollup.other_carriers
+            group by 1 order by 1
+        loop
+            -- Both ends as values: the planner leaves out the other chunks only for those.
+            v_end := v_day.start + interval '1 day';
+            execute format(
+                'with touched as (
+                     select t.machine_id, t.bucket, t.carrier, sum(t.written) as written, sum(t.gone) as gone
+                     from enms.touched_history t
+                     where t.source = $1 and (t.carrier <> '''') = $2 and t.bucket >= $3 and t.bucket < $4
+                     group by 1, 2, 3),
+                 stored as materialized (
+                     select m.* from %1$s m
+                     where m.bucket >= $3 and m.bucket < $4 and m.machine_id = any ($5)
+                       and (m.machine_id, m.bucket, %3$s) in (select t.machine_id, t.bucket, t.carrier from touched t)),
+                 fresh as materialized (
+                     select d.* from (%2$s) d
+                     where d.bucket >= $3 and d.bucket < $4 and d.machine_id = any ($5)
+                       and (d.machine_id, d.bucket, %3$s) in (select t.machine_id, t.bucket, t.carrier from touched t)),
+                 removed as (
+                     delete from %1$s m
+                     where m.bucket >= $3 and m.bucket < $4 and m.machine_id = any ($5)
+                       and (m.machine_id, m.bucket, %3$s) in (select t.machine_id, t.bucket, t.carrier from touched t)),
+                 added as (
+                     insert into %1$s select f.* from fresh f)
+                 select t.machine_id, t.bucket, s.reading_count as had, coalesce(f.reading_count, 0) as has
+                 from touched t
+                 join (select %3$s as carrier, stored as row, stored.* from stored) s
+                   on s.machine_id = t.machine_id and s.bucket = t.bucket and s.carrier = t.carrier
+                 left join (select %3$s as carrier, fresh as row, fresh.* from fresh) f
+                   on f.machine_id = t.machine_id and f.bucket = t.bucket and f.carrier = t.carrier
+                 where s.reading_count > coalesce(f.reading_count, 0) - t.written + t.gone
+                   and s.row is distinct from f.row
+                 order by t.bucket limit 1', v_rollup.stored, v_rollup.definition, v_rollup.carrier)
+            into v_thinned
+            using v_rollup.source, v_rollup.other_carriers, v_day.start, v_end, v_day.machines;
+            if v_thinned.had is not null and current_setting('enms.past_retention', true) is distinct from 'replace' then
+                raise exception 'readings of machine % in the minute % are past retention: % rolls up % of them, and these % are not the same',
+                    v_thinned.machine_id, v_thinned.bucket, v_rollup.view_name, v_thinned.had, v_thinned.has
+                    using errcode = 'object_not_in_prerequisite_state', table = v_rollup.source,
+                          hint = 'Send all readings of the minute in one transaction, after: set enms.past_retention = ''replace''.';
+            end if;
+        end loop;
+        -- A rollup is read from raw above its watermark, and a refresh moves that only when it finds live
+        -- readings. In a database that holds nothing but history the rows above would wait unseen.
+        v_newest := extract(epoch from least(v_end, enms.history_horizon()))::bigint * 1000000;
+        update _timescaledb_catalog.continuous_aggs_watermark w
+        set watermark = v_newest
+        where w.mat_hypertable_id = v_rollup.id and w.watermark < v_newest;
+    end loop;
+    delete from enms.touched_history;
+    delete from enms.pending_history;
+    return null;
+end
+$$;
+comment on function enms.roll_up_history() is 'Trigger: carries the minutes of history that the transaction touched into the rollups fed from raw, as it commits.';
+
+do $$
+begin
+    if not exists (select from pg_trigger where tgname = 'pending_history_roll_up') then
+        create constraint trigger pending_history_roll_up
+            after insert on enms.pending_history
+            deferrable initially deferred
+            for each row execute function enms.roll_up_history();
+    end if;
+end
+$$;
+
+-- A hypertable gives a DELETE no transition table, so deleted history is noted row by row.
 create or replace function enms.note_deleted_history() returns trigger
 language plpgsql
 security definer
-set search_path = pg_catalog, pg_temp
+set search_path = pg_catalog, public, pg_temp
 as $$
+declare
+    v_type text := to_jsonb(old) ->> 'energy_type';
 begin
-    insert into enms.deleted_history values (tg_argv[0], old.machine_id, old.time);
+    insert into enms.touched_history
+    values (tg_argv[0], time_bucket('1 minute', old.time), old.machine_id,
+            case when v_type not in ('electrical', 'electricity', 'energy') then v_type else '' end, 0, 1);
     return null;
 end
 $$;
@@ -641,106 +779,65 @@ create or replace function enms.feed_rollups() returns trigger
 language plpgsql
 security definer
 set search_path = pg_catalog, public, pg_temp
--- The days below are UTC days; a client's own zone would make one of them 23 hours long.
-set timezone = 'UTC'
 as $$
 declare
     v_horizon timestamptz := enms.history_horizon();
-    v_touched text := case tg_op
-        when 'INSERT' then 'select machine_id, time, 0 as gone from new_rows'
-        when 'DELETE' then format('select machine_id, time, 1 as gone from enms.deleted_history where source = %L', tg_table_name)
-        else 'select machine_id, time, 0 as gone from new_rows union all select machine_id, time, 1 from old_rows' end;
+    v_carrier text := case when tg_table_name = 'energy_readings'
+        then 'case when energy_type in (''electrical'', ''electricity'', ''energy'') then '''' else energy_type end'
+        else quote_literal('') end;
     v_oldest  timestamptz;
-    v_rollup  record;
-    v_day     record;
-    v_thinned record;
-    v_end     timestamptz;
 begin
-    execute format('select min(t.time) from (%s) t', v_touched) into v_oldest;
-    -- From 2.23 on TimescaleDB does not tell its continuous aggregates of what a COPY writes to a table with a
-    -- trigger like this one, and late readings would never be rolled up. So they are told here; a trigger can't
-    -- tell COPY from INSERT, and being told twice does no harm.
-    if tg_op = 'INSERT' and exists (
+    -- Without continuous aggregates, on Apache-2, the rollups are views of raw and lack nothing.
+    if not exists (
         select from _timescaledb_catalog.continuous_agg c
         join _timescaledb_catalog.hypertable h on h.id = c.raw_hypertable_id
         where h.schema_name = tg_table_schema and h.table_name = tg_table_name)
     then
+        if tg_op = 'DELETE' then
+            delete from enms.touched_history;
+        end if;
+        return null;
+    end if;
+    if tg_op = 'DELETE' then
+        if exists (select from enms.touched_history t where t.source = tg_table_name) then
+            insert into enms.pending_history values (tg_table_name);
+        end if;
+        return null;
+    end if;
+    select min(n.time) into v_oldest from new_rows n;
+    if tg_op = 'UPDATE' then
+        select least(v_oldest, min(o.time)) into v_oldest from old_rows o;
+    elsif v_oldest is not null then
+        -- From 2.23 on TimescaleDB does not tell its continuous aggregates of what a COPY writes to a table with
+        -- a trigger like this one, and late readings would never be rolled up. So they are told here; a trigger
+        -- can't tell COPY from INSERT, and being told twice does no harm.
         insert into _timescaledb_catalog.continuous_aggs_hypertable_invalidation_log
         select h.id, (extract(epoch from min(n.time)) * 1000000)::bigint, (extract(epoch from max(n.time)) * 1000000)::bigint
         from new_rows n
         join _timescaledb_catalog.hypertable h on h.schema_name = tg_table_schema and h.table_name = tg_table_name
+        where n.time >= v_horizon - interval '1 day'
         group by h.id, time_bucket('1 day', n.time);
     end if;
-    if v_oldest is null or v_oldest >= v_horizon then
-        return null;
-    end if;
-    -- Rollups fed from this table; none on Apache-2, whose rollups are views of raw.
-    for v_rollup in
-        select c.view_name, rtrim(c.view_definition, '; ') as definition, h.id,
-               format('%I.%I', h.schema_name, h.table_name) as stored
-        from timescaledb_information.continuous_aggregates c
-        join _timescaledb_catalog.hypertable h
-          on h.schema_name = c.materialization_hypertable_schema
-         and h.table_name = c.materialization_hypertable_name
-        where c.hypertable_schema = tg_table_schema and c.hypertable_name = tg_table_name
-        order by c.view_name
-    loop
-        -- One writer at a time, so that a refresh of the same minute can't leave it there twice.
-        execute format('lock table %s in share row exclusive mode', v_rollup.stored);
-        -- By day, so that each query is planned with the one chunk that it needs.
-        for v_day in execute format(
-            'select t.day, array_agg(t.machine_id) as machines, array_agg(t.minute) as minutes, array_agg(t.gone) as gone
-             from (select time_bucket(''1 day'', time) as day, time_bucket(''1 minute'', time) as minute,
-                          machine_id, sum(gone) as gone
-                   from (%s) r where time < $1 group by 1, 2, 3) t
-             group by t.day order by t.day', v_touched) using v_horizon
-        loop
-            -- Both ends as values: the planner leaves out the other chunks only for those.
-            v_end := v_day.day + interval '1 day';
+    if v_oldest < v_horizon then
+        execute format(
+            'insert into enms.touched_history
+             select %L, time_bucket(''1 minute'', time), machine_id, %s, count(*), 0
+             from new_rows where time < $1 group by 2, 3, 4', tg_table_name, v_carrier) using v_horizon;
+        if tg_op = 'UPDATE' then
             execute format(
-                'with touched as (
-                     select * from unnest($1::uuid[], $2::timestamptz[], $3::bigint[]) t (machine_id, bucket, gone)),
-                 before as (
-                     delete from %1$s m using touched t
-                     where m.machine_id = t.machine_id and m.bucket = t.bucket
-                       and m.bucket >= $4 and m.bucket < $5
-                     returning m.machine_id, m.bucket, m.reading_count),
-                 after as (
-                     insert into %1$s
-                     select d.* from (%2$s) d
-                     where d.bucket >= $4 and d.bucket < $5
-                       and d.machine_id = any ($1::uuid[])
-                       and (d.machine_id, d.bucket) in (select t.machine_id, t.bucket from touched t)
-                     returning machine_id, bucket, reading_count),
-                 b as (select machine_id, bucket, sum(reading_count) as n from before group by 1, 2),
-                 a as (select machine_id, bucket, sum(reading_count) as n from after group by 1, 2)
-                 select b.machine_id, b.bucket, b.n as had, coalesce(a.n, 0) as has
-                 from b join touched t using (machine_id, bucket) left join a using (machine_id, bucket)
-                 where coalesce(a.n, 0) < b.n - t.gone
-                 order by b.bucket limit 1', v_rollup.stored, v_rollup.definition)
-            into v_thinned using v_day.machines, v_day.minutes, v_day.gone, v_day.day, v_end;
-            if v_thinned.had is not null then
-                raise exception 'readings of machine % in the minute % are past retention: % has % of them and this would leave %',
-                    v_thinned.machine_id, v_thinned.bucket, v_rollup.view_name, v_thinned.had, v_thinned.has
-                    using errcode = 'object_not_in_prerequisite_state', table = tg_table_name,
-                          hint = 'Correct such a minute by sending all of its readings in one statement.';
-            end if;
-        end loop;
-        -- A rollup is read from raw above its watermark, and a refresh moves that only when it finds live
-        -- readings. In a database that holds nothing but history the rows above would wait unseen.
-        update _timescaledb_catalog.continuous_aggs_watermark w
-        set watermark = extract(epoch from least(v_end, v_horizon))::bigint * 1000000
-        where w.mat_hypertable_id = v_rollup.id
-          and w.watermark < extract(epoch from least(v_end, v_horizon))::bigint * 1000000;
-    end loop;
-    if tg_op = 'DELETE' then
-        delete from enms.deleted_history d where d.source = tg_table_name;
+                'insert into enms.touched_history
+                 select %L, time_bucket(''1 minute'', time), machine_id, %s, 0, count(*)
+                 from old_rows where time < $1 group by 2, 3, 4', tg_table_name, v_carrier) using v_horizon;
+        end if;
+        insert into enms.pending_history values (tg_table_name);
     end if;
     return null;
 end
 $$;
-comment on function enms.feed_rollups() is 'Trigger: tells the continuous aggregates what was written, and carries readings older than the refresh policies look into the rollups fed from raw, in the same transaction.';
-revoke all on function enms.history_horizon(), enms.note_deleted_history(), enms.feed_rollups() from public;
+comment on function enms.feed_rollups() is 'Trigger: tells the continuous aggregates what was written, and notes history for the commit to roll up.';
+revoke all
+    on function enms.history_horizon(), enms.roll_up_history(), enms.note_deleted_history(), enms.feed_rollups()
+    from public;
 
 create or replace trigger energy_readings_feed_rollups_on_insert
     after insert on public.energy_readings
@@ -789,6 +886,54 @@ create or replace trigger environmental_data_history_noted_on_delete
     execute function enms.note_deleted_history('environmental_data');
 
 \if :community
+    -- Refresh. A run costs what was written since the last one, however far back it looks. Rollups fed from
+    -- raw look back 60 days: twice what late readings are promised, and a month short of what retention
+    -- drops. The levels above them are fed from rollups, which are kept, and look back without end. Years of
+    -- history in one run are cut into batches of a day, a month, a year and ten years.
+    -- The first nine come in the order in which clients know them by their job ids.
+    select add_continuous_aggregate_policy('public.energy_readings_1min',
+        start_offset => interval '60 days', end_offset => interval '1 minute', schedule_interval => interval '1 minute',
+        buckets_per_batch => 1440, if_not_exists => true);
+    select add_continuous_aggregate_policy('public.energy_readings_15min',
+        start_offset => null, end_offset => interval '15 minutes', schedule_interval => interval '5 minutes',
+        buckets_per_batch => 2880, if_not_exists => true);
+    select add_continuous_aggregate_policy('public.energy_readings_1hour',
+        start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes',
+        buckets_per_batch => 8760, if_not_exists => true);
+    select add_continuous_aggregate_policy('public.production_data_1min',
+        start_offset => interval '60 days', end_offset => interval '1 minute', schedule_interval => interval '1 minute',
+        buckets_per_batch => 1440, if_not_exists => true);
+    select add_continuous_aggregate_policy('public.production_data_15min',
+        start_offset => null, end_offset => interval '15 minutes', schedule_interval => interval '5 minutes',
+        buckets_per_batch => 2880, if_not_exists => true);
+    select add_continuous_aggregate_policy('public.production_data_1hour',
+        start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes',
+        buckets_per_batch => 8760, if_not_exists => true);
+    select add_continuous_aggregate_policy('public.environmental_data_1min',
+        start_offset => interval '60 days', end_offset => interval '1 minute', schedule_interval => interval '1 minute',
+        buckets_per_batch => 1440, if_not_exists => true);
+    select add_continuous_aggregate_policy('public.environmental_data_15min',
+        start_offset => null, end_offset => interval '15 minutes', schedule_interval => interval '5 minutes',
+        buckets_per_batch => 2880, if_not_exists => true);
+    select add_continuous_aggregate_policy('public.environmental_data_1hour',
+        start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes',
+        buckets_per_batch => 8760, if_not_exists => true);
+    select add_continuous_aggregate_policy('public.energy_readings_1day',
+        start_offset => null, end_offset => interval '1 day', schedule_interval => interval '1 hour',
+        buckets_per_batch => 3650, if_not_exists => true);
+    select add_continuous_aggregate_policy('public.production_data_1day',
+        start_offset => null, end_offset => interval '1 day', schedule_interval => interval '1 hour',
+        buckets_per_batch => 3650, if_not_exists => true);
+    select add_continuous_aggregate_policy('public.environmental_degree_days_daily',
+        start_offset => null, end_offset => interval '1 day', schedule_interval => interval '1 hour',
+        buckets_per_batch => 3650, if_not_exists => true);
+    select add_continuous_aggregate_policy('public.energy_by_carrier_1min',
+        start_offset => interval '60 days', end_offset => interval '1 minute', schedule_interval => interval '1 minute',
+        buckets_per_batch => 1440, if_not_exists => true);
+    select add_continuous_aggregate_policy('public.energy_by_carrier_1hour',
+        start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes',
+        buckets_per_batch => 8760, if_not_exists => true);
+
     -- Raw is compressed after 7 days and dropped after 90; the rollups are kept for good.
     select not exists (select from timescaledb_information.hypertables
                        where hypertable_schema = 'public' and hypertable_name = 'environmental_data'
@@ -815,53 +960,6 @@ create or replace trigger environmental_data_history_noted_on_delete
         schedule_interval => interval '1 day', initial_start => :'night'::timestamptz + interval '3 hours', if_not_exists => true);
     select add_retention_policy('public.environmental_data', drop_after => interval '90 days',
         schedule_interval => interval '1 day', initial_start => :'night'::timestamptz + interval '3 hours', if_not_exists => true);
-
-    -- Refresh. A run costs what was written since the last one, however far back it looks. Rollups fed from
-    -- raw look back 60 days: twice what late readings are promised, and a month short of what retention
-    -- drops. The levels above them are fed from rollups, which are kept, and look back without end. Years of
-    -- history in one run are cut into batches of a day, a month, a year and ten years.
-    select add_continuous_aggregate_policy('public.energy_readings_1min',
-        start_offset => interval '60 days', end_offset => interval '1 minute', schedule_interval => interval '1 minute',
-        buckets_per_batch => 1440, if_not_exists => true);
-    select add_continuous_aggregate_policy('public.energy_readings_15min',
-        start_offset => null, end_offset => interval '15 minutes', schedule_interval => interval '5 minutes',
-        buckets_per_batch => 2880, if_not_exists => true);
-    select add_continuous_aggregate_policy('public.energy_readings_1hour',
-        start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes',
-        buckets_per_batch => 8760, if_not_exists => true);
-    select add_continuous_aggregate_policy('public.energy_readings_1day',
-        start_offset => null, end_offset => interval '1 day', schedule_interval => interval '1 hour',
-        buckets_per_batch => 3650, if_not_exists => true);
-    select add_continuous_aggregate_policy('public.energy_by_carrier_1min',
-        start_offset => interval '60 days', end_offset => interval '1 minute', schedule_interval => interval '1 minute',
-        buckets_per_batch => 1440, if_not_exists => true);
-    select add_continuous_aggregate_policy('public.energy_by_carrier_1hour',
-        start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes',
-        buckets_per_batch => 8760, if_not_exists => true);
-    select add_continuous_aggregate_policy('public.production_data_1min',
-        start_offset => interval '60 days', end_offset => interval '1 minute', schedule_interval => interval '1 minute',
-        buckets_per_batch => 1440, if_not_exists => true);
-    select add_continuous_aggregate_policy('public.production_data_15min',
-        start_offset => null, end_offset => interval '15 minutes', schedule_interval => interval '5 minutes',
-        buckets_per_batch => 2880, if_not_exists => true);
-    select add_continuous_aggregate_policy('public.production_data_1hour',
-        start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes',
-        buckets_per_batch => 8760, if_not_exists => true);
-    select add_continuous_aggregate_policy('public.production_data_1day',
-        start_offset => null, end_offset => interval '1 day', schedule_interval => interval '1 hour',
-        buckets_per_batch => 3650, if_not_exists => true);
-    select add_continuous_aggregate_policy('public.environmental_data_1min',
-        start_offset => interval '60 days', end_offset => interval '1 minute', schedule_interval => interval '1 minute',
-        buckets_per_batch => 1440, if_not_exists => true);
-    select add_continuous_aggregate_policy('public.environmental_data_15min',
-        start_offset => null, end_offset => interval '15 minutes', schedule_interval => interval '5 minutes',
-        buckets_per_batch => 2880, if_not_exists => true);
-    select add_continuous_aggregate_policy('public.environmental_data_1hour',
-        start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes',
-        buckets_per_batch => 8760, if_not_exists => true);
-    select add_continuous_aggregate_policy('public.environmental_degree_days_daily',
-        start_offset => null, end_offset => interval '1 day', schedule_interval => interval '1 hour',
-        buckets_per_batch => 3650, if_not_exists => true);
 \endif
 
 \o

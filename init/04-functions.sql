@@ -574,16 +574,16 @@ begin
     -- such as thirds end after some twenty digits; rounding them first keeps exact halves exact.
     return query
     select p_machine_id, round(v_total, 2), round(h.running, 2),
-           round(h.running + h.idle, 2) - round(h.running, 2),
-           round(h.running + h.idle + h.downtime, 2) - round(h.running + h.idle, 2),
+           round(h.and_idle, 2) - round(h.running, 2),
+           round(h.and_downtime, 2) - round(h.and_idle, 2),
            round(h.running / v_total * 100, 2),
-           round(h.running + h.idle + h.downtime + h.offline, 2) - round(h.running + h.idle + h.downtime, 2),
-           round(v_total, 2) - round(h.running + h.idle + h.downtime + h.offline, 2)
+           round(h.and_offline, 2) - round(h.and_downtime, 2),
+           round(v_total, 2) - round(h.and_offline, 2)
     from (
         select round(coalesce(sum(p.hours * p.running / p.readings), 0), 12) as running,
-               round(coalesce(sum(p.hours * p.idle / p.readings), 0), 12) as idle,
-               round(coalesce(sum(p.hours * p.downtime / p.readings), 0), 12) as downtime,
-               round(coalesce(sum(p.hours * p.offline / p.readings), 0), 12) as offline
+               round(coalesce(sum(p.hours * (p.running + p.idle) / p.readings), 0), 12) as and_idle,
+               round(coalesce(sum(p.hours * (p.running + p.idle + p.downtime) / p.readings), 0), 12) as and_downtime,
+               round(coalesce(sum(p.hours * (p.running + p.idle + p.downtime + p.offline) / p.readings), 0), 12) as and_offline
         from enms.production_slices(p_machine_id, p_start_time, p_end_time, false) p) h;
 end
 $$;

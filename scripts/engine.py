@@ -12,6 +12,8 @@ from scripts.console import Failure, complain, say, step
 from scripts.settings import CHECKOUT, ENV, INIT, read_settings, write_env
 
 VERIFY_WAIT = 60
+# libpq's variables that would lead the verifier elsewhere.
+PLACE = "PGHOST", "PGHOSTADDR", "PGPORT", "PGUSER", "PGDATABASE", "PGSERVICE"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,7 +48,7 @@ def up(options: argparse.Namespace) -> int:
     database = connection.on(engine)
     if database is None:
         raise Failure("the database went down right after it was started: make logs says why")
-    if _verify(["--wait", str(VERIFY_WAIT)], left_out=("PG", "ENMS_DSN")):
+    if _verify(["--wait", str(VERIFY_WAIT)], left_out=(*PLACE, "ENMS_DSN")):
         raise Failure("the database is up, but the verifier did not pass it; its report above says why")
     say(f'Connect: psql "{database.dsn}" (password: POSTGRES_PASSWORD in .env), or make psql')
     return 0
@@ -70,7 +72,7 @@ def psql(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """Run the verifier on the database, with the arguments passed on."""
-    return _verify(options.arguments, left_out=("PG",))
+    return _verify(options.arguments, left_out=PLACE)
 
 
 def apply(options: argparse.Namespace) -> None:
@@ -181,7 +183,7 @@ def _require_no_data() -> None:
 
 def _verify(arguments: list[str], left_out: tuple[str, ...]) -> int:
     """Run the verifier on the database that it finds: only then does it hold postgresql.conf against the server."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
     return subprocess.run([sys.executable, "-m", "verify", *arguments], cwd=CHECKOUT, env=environment).returncode
 
 

@@ -176,7 +176,7 @@ def test_delete(connection: psycopg.Connection, days_ago: int) -> None:
 
     assert_rollups(connection, Plant(readings.factories, readings.machines, [], [], kept(readings.energy),
                                      kept(readings.production), kept(readings.environment)))  # fmt: skip
-    assert connection.execute("select count(*) from enms.deleted_history").fetchone()[0] == 0
+    assert connection.execute("select count(*) from enms.touched_history").fetchone()[0] == 0
 
 
 @pytest.mark.community
@@ -209,7 +209,7 @@ def test_a_minute_past_retention_is_not_thinned_out(connection: psycopg.Connecti
     minute = oracle.bucket_of(NOW - timedelta(days=120), oracle.MINUTE)
     copy(connection, [EnergyReading(minute + timedelta(seconds=s), machine, "energy", Decimal(10), Decimal(1)) for s in range(60)])
     connection.execute("select drop_chunks('energy_readings', older_than => interval '90 days')")
-    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="past retention.*has 60 of them and this would leave 1"):
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="past retention.*rolls up 60 of them, and these 1 are not"):
         copy(connection, [EnergyReading(minute, machine, "energy", Decimal(10), Decimal(1))])
     total = connection.execute("select total_energy_kwh from energy_readings_1min where machine_id = %s and bucket = %s", [machine, minute])
     assert total.fetchone()[0] == 60
@@ -247,3 +247,100 @@ def test_two_sessions_writing_one_minute_of_history(fresh_database: str) -> None
     with psycopg.connect(fresh_database) as session:
         rows = session.execute("select reading_count, total_energy_kwh from energy_readings_1min where machine_id = %s", [machine])
         assert rows.fetchall() == [(60, 60)]
+
+
+SEED = uuid.UUID("c0000000-0000-0000-0000-000000000004")
+
+
+def minutes_of(connection: psycopg.Connection, rollup: str = "energy_readings_1min") -> tuple:
+    """Readings and energy of the seed machine in the rollup."""
+    return connection.execute(
+        f"select sum(reading_count), sum(total_energy_kwh) from {rollup} where machine_id = %s", [SEED]
+    ).fetchone()
+
+
+@pytest.mark.community
+@pytest.mark.parametrize("first", ["another machine", "upsert of all", "upsert of one", "late minute", "same minute"])
+def test_history_into_a_compressed_chunk(fresh: psycopg.Connection, first: str) -> None:
+    """The first statement after the compression: what it writes can't be queried before it has ended."""
+    begin = oracle.bucket_of(NOW - timedelta(days=80), oracle.DAY)
+    readings = [EnergyReading(begin + n * oracle.QUARTER, SEED, "energy", Decimal(4), Decimal(1)) for n in range(96)]
+    copy(fresh, readings)
+    run_policy(fresh, "policy_compression", "energy_readings")
+    upsert = (
+        "insert into energy_readings (time, machine_id, energy_type, power_kw, energy_kwh) select time, machine_id, energy_type, 4, 3 "
+        "from unnest(%s::timestamptz[]) time, (values (%s::uuid, 'energy')) m (machine_id, energy_type) "
+        "on conflict (time, machine_id, energy_type) do update set energy_kwh = excluded.energy_kwh"
+    )
+    expected = (96, 96)
+    if first == "another machine":
+        other = uuid.UUID("c0000000-0000-0000-0000-000000000005")
+        copy(fresh, [EnergyReading(r.time, other, "energy", Decimal(4), Decimal(2)) for r in readings])
+        total = fresh.execute("select sum(total_energy_kwh) from energy_readings_1min where machine_id = %s", [other])
+        assert total.fetchone()[0] == 192
+    elif first == "upsert of all":
+        fresh.execute(upsert, [[r.time for r in readings], SEED])
+        expected = (96, 288)
+    elif first == "upsert of one":
+        fresh.execute(upsert, [[begin], SEED])
+        expected = (96, 98)
+    else:
+        time = begin + (oracle.MINUTE if first == "late minute" else timedelta(seconds=5))
+        copy(fresh, [EnergyReading(time, SEED, "energy", Decimal(4), Decimal(1))])
+        expected = (97, 97)
+    assert minutes_of(fresh) == expected
+    refresh(fresh)
+    assert fresh.execute("select sum(total_readings), sum(total_energy_kwh) from energy_readings_1day where machine_id = %s", [SEED]).fetchone() == expected
+
+
+@pytest.mark.community
+def test_carriers_past_retention_do_not_touch_each_other(fresh: psycopg.Connection) -> None:
+    begin = oracle.bucket_of(NOW - timedelta(days=150), oracle.DAY)
+    for number, kind in enumerate(["energy", "natural_gas", "steam", "electrical"], 1):
+        # electrical and energy are both electricity, so they come at other minutes.
+        offset = oracle.MINUTE if kind == "electrical" else timedelta()
+        copy(fresh, [EnergyReading(begin + offset + n * oracle.QUARTER, SEED, kind, Decimal(4), Decimal(number)) for n in range(96)])
+        fresh.execute("select drop_chunks('energy_readings', older_than => interval '90 days')")
+    assert minutes_of(fresh) == (192, 96 * 1 + 96 * 4)
+    carriers = fresh.execute("select energy_type, sum(total_energy_kwh) from energy_by_carrier_1min group by 1 order by 1").fetchall()
+    assert carriers == [("natural_gas", 192), ("steam", 288)]
+
+
+@pytest.mark.community
+def test_a_minute_past_retention_is_replaced_only_on_request(fresh: psycopg.Connection) -> None:
+    minute = oracle.bucket_of(NOW - timedelta(days=120), oracle.MINUTE)
+    first = [EnergyReading(minute + timedelta(seconds=10), SEED, "energy", Decimal(5), Decimal(5))]
+    more = [EnergyReading(minute + timedelta(seconds=40), SEED, "energy", Decimal(3), Decimal(3))]
+    copy(fresh, first)
+    fresh.execute("select drop_chunks('energy_readings', older_than => interval '90 days')")
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="rolls up 1 of them, and these 1 are not the same"):
+        copy(fresh, more)
+    assert minutes_of(fresh) == (1, 5)
+    fresh.execute("set enms.past_retention = 'replace'")
+    copy(fresh, first + more)
+    assert minutes_of(fresh) == (2, 8)
+
+
+@pytest.mark.community
+def test_history_is_not_written_on_an_old_snapshot(fresh: psycopg.Connection) -> None:
+    with pytest.raises(psycopg.errors.FeatureNotSupported, match="repeatable read"), fresh.transaction():
+        fresh.execute("set transaction isolation level repeatable read")
+        copy(fresh, [EnergyReading(NOW - timedelta(days=70), SEED, "energy", Decimal(5), Decimal(5))])
+
+
+@pytest.mark.community
+def test_writers_of_history_in_opposite_order_do_not_deadlock(fresh_database: str) -> None:
+    time = oracle.bucket_of(NOW - timedelta(days=100), oracle.MINUTE)
+    energy, production = EnergyReading(time, SEED, "energy", Decimal(1), Decimal(1)), ProductionReading(time, SEED, 1)
+    with psycopg.connect(fresh_database, autocommit=True) as before:
+        # The chunks are there: who makes one keeps others out of it until the commit.
+        copy(before, [EnergyReading(time - oracle.MINUTE, SEED, "energy", Decimal(1), Decimal(1))])
+        copy(before, [ProductionReading(time - oracle.MINUTE, SEED, 1)])
+    with psycopg.connect(fresh_database) as first, psycopg.connect(fresh_database) as second:
+        copy(first, [energy])
+        copy(second, [ProductionReading(time + oracle.MINUTE, SEED, 1)])
+        copy(first, [production])
+        copy(second, [EnergyReading(time + oracle.MINUTE, SEED, "energy", Decimal(1), Decimal(1))])
+        first.commit()
+        second.commit()
+        assert minutes_of(first) == (3, 3)

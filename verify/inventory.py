@@ -11,7 +11,7 @@ HEAD = r"(?:if\s+not\s+exists\s+)?"
 EXTENSION = re.compile(rf"create\s+extension\s+{HEAD}{NAME}", re.I)
 TABLE = re.compile(rf"create\s+(unlogged\s+)?table\s+{HEAD}{NAME}\s*\((.*)\)\s*\Z", re.I | re.S)
 INDEX = re.compile(rf"create\s+(?:unique\s+)?index\s+{HEAD}{NAME}\s+on\s+{NAME}", re.I)
-TRIGGER = re.compile(rf"create\s+(?:or\s+replace\s+)?trigger\s+{NAME}\s.*?\son\s+{NAME}", re.I | re.S)
+TRIGGER = re.compile(rf"create\s+(?:or\s+replace\s+|constraint\s+)?trigger\s+{NAME}\s.*?\son\s+{NAME}", re.I | re.S)
 FUNCTION = re.compile(rf"create\s+(?:or\s+replace\s+)?function\s+{NAME}\s*\((.*?)\)\s*returns\b", re.I | re.S)
 HYPERTABLE = re.compile(r"create_hypertable\(\s*'([\w.]+)'", re.I)
 POLICY = re.compile(r"add_(compression|retention|continuous_aggregate)_policy\(\s*'([\w.]+)'", re.I)
@@ -60,7 +60,8 @@ def _add(found: Inventory, statement: Statement) -> None:
         found.constraints[table] = {item.split()[1] for item in items if item.lower().startswith("constraint ")}
     elif match := INDEX.match(text):
         found.indexes.add(f"{unqualified(match[2])}: {match[1]}")
-    elif match := TRIGGER.match(text):
+    elif match := TRIGGER.match(text) or (text[:2].lower() == "do" and TRIGGER.search(text)):
+        # A constraint trigger can't be replaced, so a do block looks first.
         found.triggers.add(f"{unqualified(match[2])}: {match[1]}")
     elif match := FUNCTION.match(text):
         found.functions[unqualified(match[1])] = plain(match[2]) or "none"

@@ -60,7 +60,7 @@ def column(row: dict) -> str:
 
 def trigger(row: dict) -> str:
     """A trigger's definition without its name and table."""
-    return re.sub(r"^CREATE TRIGGER \S+ (.*?) ON \S+ ", r"\1 ", row["definition"])
+    return re.sub(r"^CREATE (?:CONSTRAINT )?TRIGGER \S+ (.*?) ON \S+ ", r"\1 ", row["definition"])
 
 
 def index(row: dict) -> str:
