@@ -80,6 +80,14 @@ comment on column public.factories.timezone is 'Zone name; today, this week, thi
 comment on column public.factories.grid_region is 'Region of carbon_factors for the electricity bought here; NULL takes the region default.';
 comment on column public.factories.is_active is 'False retires the factory and keeps its records.';
 comment on column public.factories.metadata is 'Free facts about the site.';
+comment on column public.factories.id is 'Primary key.';
+comment on column public.factories.name is 'Name.';
+comment on column public.factories.location is 'Town and country.';
+comment on column public.factories.address is 'Postal address.';
+comment on column public.factories.contact_email is 'E-mail address.';
+comment on column public.factories.contact_phone is 'Telephone.';
+comment on column public.factories.created_at is 'When the row was made.';
+comment on column public.factories.updated_at is 'When the row last changed.';
 
 -- Machines: the significant energy users (SEU) that readings belong to.
 create table if not exists public.machines (
@@ -122,6 +130,20 @@ comment on column public.machines.rated_frequency_hz is 'Rated frequency, Hz.';
 comment on column public.machines.data_interval_seconds is 'Expected time between readings, s; data coverage is counted against it.';
 comment on column public.machines.mqtt_topic is 'Topic prefix that the machine publishes under.';
 comment on column public.machines.is_active is 'False retires the machine and keeps its readings.';
+comment on column public.machines.id is 'Primary key.';
+comment on column public.machines.factory_id is 'factories.id.';
+comment on column public.machines.name is 'Name.';
+comment on column public.machines.description is 'Free text.';
+comment on column public.machines.type is 'Kind of machine.';
+comment on column public.machines.manufacturer is 'Maker.';
+comment on column public.machines.model is 'Makers model.';
+comment on column public.machines.serial_number is 'Serial number.';
+comment on column public.machines.installation_date is 'Day of installation.';
+comment on column public.machines.location_in_factory is 'Where in the factory.';
+comment on column public.machines.is_critical is 'True for a machine that production cant do without.';
+comment on column public.machines.created_at is 'When the row was made.';
+comment on column public.machines.updated_at is 'When the row last changed.';
+comment on column public.machines.metadata is 'Free facts.';
 
 -- Energy readings, one per machine, instant and energy type.
 -- Machines are guarded by a statement trigger, not a foreign key, which would halve the ingest rate.
@@ -234,6 +256,13 @@ comment on column public.production_data.speed_percent is 'Speed, % of nominal.'
 comment on column public.production_data.target_speed_percent is 'Set speed, % of nominal.';
 comment on column public.production_data.quality_score is 'Quality, 0 to 100 %.';
 comment on column public.production_data.downtime_seconds is 'Downtime since the reading before, s.';
+comment on column public.production_data.recipe_id is 'Recipe.';
+comment on column public.production_data.batch_id is 'Batch.';
+comment on column public.production_data.product_id is 'Product.';
+comment on column public.production_data.downtime_reason is 'Reason of the downtime.';
+comment on column public.production_data.operator_id is 'Operator.';
+comment on column public.production_data.shift is 'Shift.';
+comment on column public.production_data.metadata is 'Free facts.';
 
 -- Environmental readings, one per machine and instant.
 create table if not exists public.environmental_data (
@@ -288,6 +317,7 @@ comment on column public.environmental_data.chilled_water_supply_temp_c is 'Chil
 comment on column public.environmental_data.chilled_water_return_temp_c is 'Chilled water return temperature, degrees Celsius.';
 comment on column public.environmental_data.cop is 'Coefficient of performance.';
 comment on column public.environmental_data.vibration_mm_s is 'Vibration velocity, mm/s.';
+comment on column public.environmental_data.metadata is 'Free facts.';
 
 -- The present state of each machine, one row per machine, overwritten as status arrives.
 create table if not exists public.machine_status (
@@ -329,6 +359,16 @@ comment on column public.machine_status.production_total_units is 'Units since c
 comment on column public.machine_status.health_score is 'Health, 0 to 100 %.';
 comment on column public.machine_status.uptime_percent_24h is 'Uptime over the last 24 h, %.';
 comment on column public.machine_status.availability_percent_24h is 'Availability over the last 24 h, %.';
+comment on column public.machine_status.machine_id is 'machines.id.';
+comment on column public.machine_status.is_running is 'True while running.';
+comment on column public.machine_status.current_mode is 'Operating mode now.';
+comment on column public.machine_status.last_reading_time is 'Newest energy reading.';
+comment on column public.machine_status.last_production_time is 'Newest production reading.';
+comment on column public.machine_status.alert_level is 'Severity of the alert.';
+comment on column public.machine_status.alert_message is 'Text of the alert.';
+comment on column public.machine_status.alert_timestamp is 'When the alert came.';
+comment on column public.machine_status.last_updated is 'When the status last arrived.';
+comment on column public.machine_status.metadata is 'Free facts.';
 
 -- Energy baselines (EnB): regression models that expected consumption is computed from.
 create table if not exists public.energy_baselines (
@@ -372,6 +412,19 @@ comment on column public.energy_baselines.r_squared is 'Coefficient of determina
 comment on column public.energy_baselines.rmse is 'Root mean square error, kWh.';
 comment on column public.energy_baselines.mae is 'Mean absolute error, kWh.';
 comment on column public.energy_baselines.energy_source_id is 'Energy source that the analytics service trained for; its table belongs to that service.';
+comment on column public.energy_baselines.id is 'Primary key.';
+comment on column public.energy_baselines.machine_id is 'machines.id.';
+comment on column public.energy_baselines.model_name is 'Name of the model.';
+comment on column public.energy_baselines.model_type is 'Kind of model.';
+comment on column public.energy_baselines.model_version is 'Version of the model.';
+comment on column public.energy_baselines.training_start_date is 'Begin of the training data.';
+comment on column public.energy_baselines.training_end_date is 'End of the training data.';
+comment on column public.energy_baselines.training_samples is 'Rows of training data.';
+comment on column public.energy_baselines.feature_names is 'Features, in the order of the model.';
+comment on column public.energy_baselines.is_active is 'False where retired.';
+comment on column public.energy_baselines.created_at is 'When the row was made.';
+comment on column public.energy_baselines.trained_by is 'Who trained it.';
+comment on column public.energy_baselines.metadata is 'Free facts.';
 
 -- Anomalies that the analytics service found.
 create table if not exists public.anomalies (
@@ -407,6 +460,19 @@ comment on column public.anomalies.metric_value is 'Value found, in the unit of 
 comment on column public.anomalies.expected_value is 'Value expected, in the unit of metric_name.';
 comment on column public.anomalies.deviation_percent is 'Deviation from the expected value, %.';
 comment on column public.anomalies.deviation_std_dev is 'Deviation, in standard deviations.';
+comment on column public.anomalies.id is 'Primary key.';
+comment on column public.anomalies.machine_id is 'machines.id.';
+comment on column public.anomalies.detected_at is 'When it was found.';
+comment on column public.anomalies.anomaly_type is 'Kind of anomaly.';
+comment on column public.anomalies.severity is 'Severity.';
+comment on column public.anomalies.metric_name is 'Column that is out of line.';
+comment on column public.anomalies.detection_method is 'How it was found.';
+comment on column public.anomalies.confidence_score is 'Confidence, 0 to 1.';
+comment on column public.anomalies.is_resolved is 'True once resolved.';
+comment on column public.anomalies.resolved_at is 'When it was resolved.';
+comment on column public.anomalies.resolution_notes is 'How it was resolved.';
+comment on column public.anomalies.created_at is 'When the row was made.';
+comment on column public.anomalies.metadata is 'Free facts.';
 
 -- Electricity tariffs: flat rates and time-of-use bands, with an optional demand charge.
 create table if not exists public.energy_tariffs (
@@ -455,6 +521,14 @@ comment on column public.energy_tariffs.demand_charge_per_kw is 'Demand charge, 
 comment on column public.energy_tariffs.valid_from is 'First local day.';
 comment on column public.energy_tariffs.valid_to is 'Last local day, inclusive; NULL is open-ended.';
 comment on column public.energy_tariffs.timezone is 'Zone name of the hours and days; NULL takes the factory''s.';
+comment on column public.energy_tariffs.id is 'Primary key.';
+comment on column public.energy_tariffs.factory_id is 'factories.id.';
+comment on column public.energy_tariffs.name is 'Name.';
+comment on column public.energy_tariffs.description is 'Free text.';
+comment on column public.energy_tariffs.is_time_of_use is 'True for a band of hours and days, false for a flat rate.';
+comment on column public.energy_tariffs.is_active is 'False where retired.';
+comment on column public.energy_tariffs.created_at is 'When the row was made.';
+comment on column public.energy_tariffs.metadata is 'Free facts.';
 
 -- Emission factors of electricity by region and first day.
 create table if not exists public.carbon_factors (
@@ -484,6 +558,12 @@ comment on column public.carbon_factors.region is 'Region name; factories.grid_r
 comment on column public.carbon_factors.emission_factor_kg_co2_per_kwh is 'Emission factor, kg CO2 per kWh.';
 comment on column public.carbon_factors.valid_from is 'First local day.';
 comment on column public.carbon_factors.valid_to is 'Last local day, inclusive; NULL is open-ended.';
+comment on column public.carbon_factors.id is 'Primary key.';
+comment on column public.carbon_factors.grid_name is 'Name of the grid.';
+comment on column public.carbon_factors.source is 'Where it comes from.';
+comment on column public.carbon_factors.is_active is 'False where retired.';
+comment on column public.carbon_factors.created_at is 'When the row was made.';
+comment on column public.carbon_factors.metadata is 'Free facts.';
 
 -- Every change to the configuration tables, with old and new values and who.
 create table if not exists public.audit_log (
@@ -508,6 +588,14 @@ comment on column public.audit_log.entity_id is 'Id of the row that changed.';
 comment on column public.audit_log.user_id is 'Role that logged in.';
 comment on column public.audit_log.action is 'INSERT, UPDATE or DELETE.';
 comment on column public.audit_log.user_agent is 'application_name of the session.';
+comment on column public.audit_log.id is 'Primary key.';
+comment on column public.audit_log.timestamp is 'When the change was made.';
+comment on column public.audit_log.event_type is 'Kind of event.';
+comment on column public.audit_log.system_component is 'What recorded it.';
+comment on column public.audit_log.old_values is 'Row before the change.';
+comment on column public.audit_log.new_values is 'Row after the change.';
+comment on column public.audit_log.ip_address is 'Address of the client.';
+comment on column public.audit_log.metadata is 'Free facts.';
 
 -- The completion marker: a row only when every init file ran to its end.
 create table if not exists enms.schema_version (
@@ -518,6 +606,8 @@ create table if not exists enms.schema_version (
 );
 comment on table enms.schema_version is 'Completion marker: the last statement of init writes it; health check and verifier require it.';
 comment on column enms.schema_version.spec_digest is 'SHA-256 of the verifier''s spec that this schema was written for.';
+comment on column enms.schema_version.version is 'Version of the schema.';
+comment on column enms.schema_version.completed_at is 'When the boot or upgrade was complete.';
 
 -- Each of these serves a query that a view, a function or a client sends; the unique keys serve the rest.
 create index if not exists idx_machines_mqtt_topic on public.machines (mqtt_topic);

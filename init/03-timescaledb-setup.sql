@@ -84,6 +84,15 @@ comment on column public.energy_readings_1min.stddev_power_kw is 'Sample standar
 comment on column public.energy_readings_1min.reading_count is 'Readings.';
 comment on column public.energy_readings_1min.estimated_count is 'Readings that were not measured.';
 comment on column public.energy_readings_1min.sum_power_kw is 'Sum of the power readings, kW; carried for the averages of the next level.';
+comment on column public.energy_readings_1min.machine_id is 'machines.id.';
+comment on column public.energy_readings_1min.sum_voltage_v is 'Sum of the voltage readings, V; carried for averages.';
+comment on column public.energy_readings_1min.count_voltage_v is 'Voltage readings that are not NULL; carried for averages.';
+comment on column public.energy_readings_1min.sum_current_a is 'Sum of the current readings, A; carried for averages.';
+comment on column public.energy_readings_1min.count_current_a is 'Current readings that are not NULL; carried for averages.';
+comment on column public.energy_readings_1min.sum_power_factor is 'Sum of the power factor readings; carried for averages.';
+comment on column public.energy_readings_1min.count_power_factor is 'Power factor readings that are not NULL; carried for averages.';
+comment on column public.energy_readings_1min.sum_frequency_hz is 'Sum of the frequency readings, Hz; carried for averages.';
+comment on column public.energy_readings_1min.count_frequency_hz is 'Frequency readings that are not NULL; carried for averages.';
 
 -- Electricity at 15 minutes, from the 1 minute level.
 :create_rollup public.energy_readings_15min :as_rollup
@@ -129,6 +138,15 @@ comment on column public.energy_readings_15min.load_factor is 'avg_power_kw / ma
 comment on column public.energy_readings_15min.total_readings is 'Readings.';
 comment on column public.energy_readings_15min.estimated_count is 'Readings that were not measured.';
 comment on column public.energy_readings_15min.sum_power_kw is 'Sum of the power readings, kW; carried for averages.';
+comment on column public.energy_readings_15min.machine_id is 'machines.id.';
+comment on column public.energy_readings_15min.sum_voltage_v is 'Sum of the voltage readings, V; carried for averages.';
+comment on column public.energy_readings_15min.count_voltage_v is 'Voltage readings that are not NULL; carried for averages.';
+comment on column public.energy_readings_15min.sum_current_a is 'Sum of the current readings, A; carried for averages.';
+comment on column public.energy_readings_15min.count_current_a is 'Current readings that are not NULL; carried for averages.';
+comment on column public.energy_readings_15min.sum_power_factor is 'Sum of the power factor readings; carried for averages.';
+comment on column public.energy_readings_15min.count_power_factor is 'Power factor readings that are not NULL; carried for averages.';
+comment on column public.energy_readings_15min.sum_frequency_hz is 'Sum of the frequency readings, Hz; carried for averages.';
+comment on column public.energy_readings_15min.count_frequency_hz is 'Frequency readings that are not NULL; carried for averages.';
 
 -- Electricity at 1 hour, from the 15 minutes level.
 :create_rollup public.energy_readings_1hour :as_rollup
@@ -174,6 +192,13 @@ comment on column public.energy_readings_1hour.demand_intervals is '15-minute in
 comment on column public.energy_readings_1hour.total_readings is 'Readings.';
 comment on column public.energy_readings_1hour.estimated_count is 'Readings that were not measured.';
 comment on column public.energy_readings_1hour.sum_power_kw is 'Sum of the power readings, kW; carried for averages.';
+comment on column public.energy_readings_1hour.machine_id is 'machines.id.';
+comment on column public.energy_readings_1hour.sum_voltage_v is 'Sum of the voltage readings, V; carried for averages.';
+comment on column public.energy_readings_1hour.count_voltage_v is 'Voltage readings that are not NULL; carried for averages.';
+comment on column public.energy_readings_1hour.sum_current_a is 'Sum of the current readings, A; carried for averages.';
+comment on column public.energy_readings_1hour.count_current_a is 'Current readings that are not NULL; carried for averages.';
+comment on column public.energy_readings_1hour.sum_power_factor is 'Sum of the power factor readings; carried for averages.';
+comment on column public.energy_readings_1hour.count_power_factor is 'Power factor readings that are not NULL; carried for averages.';
 
 -- Electricity at 1 day, from the 1 hour level.
 :create_rollup public.energy_readings_1day :as_rollup
@@ -211,6 +236,7 @@ comment on column public.energy_readings_1day.demand_intervals is '15-minute int
 comment on column public.energy_readings_1day.total_readings is 'Readings.';
 comment on column public.energy_readings_1day.estimated_count is 'Readings that were not measured.';
 comment on column public.energy_readings_1day.sum_power_kw is 'Sum of the power readings, kW; carried for averages.';
+comment on column public.energy_readings_1day.machine_id is 'machines.id.';
 
 -- Gas, steam and every other carrier at 1 minute, from raw.
 :create_rollup public.energy_by_carrier_1min :as_rollup
@@ -237,6 +263,7 @@ comment on column public.energy_by_carrier_1min.min_power_kw is 'Lowest reading,
 comment on column public.energy_by_carrier_1min.max_power_kw is 'Highest reading, kW.';
 comment on column public.energy_by_carrier_1min.sum_power_kw is 'Sum of the power readings, kW.';
 comment on column public.energy_by_carrier_1min.reading_count is 'Readings.';
+comment on column public.energy_by_carrier_1min.machine_id is 'machines.id.';
 
 -- Other carriers at 1 hour, from the 1 minute level.
 :create_rollup public.energy_by_carrier_1hour :as_rollup
@@ -260,6 +287,7 @@ comment on column public.energy_by_carrier_1hour.avg_power_kw is 'Mean power ove
 comment on column public.energy_by_carrier_1hour.min_power_kw is 'Lowest reading, kW.';
 comment on column public.energy_by_carrier_1hour.max_power_kw is 'Highest reading, kW.';
 comment on column public.energy_by_carrier_1hour.total_readings is 'Readings.';
+comment on column public.energy_by_carrier_1hour.machine_id is 'machines.id.';
 
 -- Production at 1 minute, from raw.
 :create_rollup public.production_data_1min :as_rollup
@@ -301,6 +329,11 @@ comment on column public.production_data_1min.maintenance_count is 'Readings in 
 comment on column public.production_data_1min.fault_count is 'Readings in mode fault.';
 comment on column public.production_data_1min.offline_count is 'Readings in mode offline.';
 comment on column public.production_data_1min.reading_count is 'Readings.';
+comment on column public.production_data_1min.machine_id is 'machines.id.';
+comment on column public.production_data_1min.sum_throughput is 'Sum of the throughput readings, units per hour; carried for averages.';
+comment on column public.production_data_1min.count_throughput is 'Throughput readings that are not NULL; carried for averages.';
+comment on column public.production_data_1min.sum_speed_percent is 'Sum of the speed readings, %; carried for averages.';
+comment on column public.production_data_1min.count_speed_percent is 'Speed readings that are not NULL; carried for averages.';
 
 -- Production at 15 minutes, from the 1 minute level.
 :create_rollup public.production_data_15min :as_rollup
@@ -340,6 +373,11 @@ comment on column public.production_data_15min.maintenance_count is 'Readings in
 comment on column public.production_data_15min.fault_count is 'Readings in mode fault.';
 comment on column public.production_data_15min.offline_count is 'Readings in mode offline.';
 comment on column public.production_data_15min.total_readings is 'Readings.';
+comment on column public.production_data_15min.machine_id is 'machines.id.';
+comment on column public.production_data_15min.sum_throughput is 'Sum of the throughput readings, units per hour; carried for averages.';
+comment on column public.production_data_15min.count_throughput is 'Throughput readings that are not NULL; carried for averages.';
+comment on column public.production_data_15min.sum_speed_percent is 'Sum of the speed readings, %; carried for averages.';
+comment on column public.production_data_15min.count_speed_percent is 'Speed readings that are not NULL; carried for averages.';
 
 -- Production at 1 hour, from the 15 minutes level.
 :create_rollup public.production_data_1hour :as_rollup
@@ -385,6 +423,11 @@ comment on column public.production_data_1hour.maintenance_count is 'Readings in
 comment on column public.production_data_1hour.fault_count is 'Readings in mode fault.';
 comment on column public.production_data_1hour.offline_count is 'Readings in mode offline.';
 comment on column public.production_data_1hour.total_readings is 'Readings.';
+comment on column public.production_data_1hour.machine_id is 'machines.id.';
+comment on column public.production_data_1hour.sum_throughput is 'Sum of the throughput readings, units per hour; carried for averages.';
+comment on column public.production_data_1hour.count_throughput is 'Throughput readings that are not NULL; carried for averages.';
+comment on column public.production_data_1hour.sum_speed_percent is 'Sum of the speed readings, %; carried for averages.';
+comment on column public.production_data_1hour.count_speed_percent is 'Speed readings that are not NULL; carried for averages.';
 
 -- Production at 1 day, from the 1 hour level.
 :create_rollup public.production_data_1day :as_rollup
@@ -424,6 +467,7 @@ comment on column public.production_data_1day.maintenance_count is 'Readings in 
 comment on column public.production_data_1day.fault_count is 'Readings in mode fault.';
 comment on column public.production_data_1day.offline_count is 'Readings in mode offline.';
 comment on column public.production_data_1day.total_readings is 'Readings.';
+comment on column public.production_data_1day.machine_id is 'machines.id.';
 
 -- Environment at 1 minute, from raw.
 :create_rollup public.environmental_data_1min :as_rollup
@@ -485,6 +529,23 @@ comment on column public.environmental_data_1min.max_vibration_mm_s is 'Highest 
 comment on column public.environmental_data_1min.reading_count is 'Readings.';
 comment on column public.environmental_data_1min.min_outdoor_temp_c is 'Lowest outdoor temperature, degrees Celsius.';
 comment on column public.environmental_data_1min.max_outdoor_temp_c is 'Highest outdoor temperature, degrees Celsius.';
+comment on column public.environmental_data_1min.machine_id is 'machines.id.';
+comment on column public.environmental_data_1min.sum_outdoor_temp_c is 'Sum of the outdoor temperature readings, degrees Celsius; carried for averages.';
+comment on column public.environmental_data_1min.count_outdoor_temp_c is 'Outdoor temperature readings that are not NULL; carried for averages.';
+comment on column public.environmental_data_1min.sum_indoor_temp_c is 'Sum of the indoor temperature readings, degrees Celsius; carried for averages.';
+comment on column public.environmental_data_1min.count_indoor_temp_c is 'Indoor temperature readings that are not NULL; carried for averages.';
+comment on column public.environmental_data_1min.sum_machine_temp_c is 'Sum of the machine temperature readings, degrees Celsius; carried for averages.';
+comment on column public.environmental_data_1min.count_machine_temp_c is 'Machine temperature readings that are not NULL; carried for averages.';
+comment on column public.environmental_data_1min.sum_outdoor_humidity is 'Sum of the outdoor humidity readings, %; carried for averages.';
+comment on column public.environmental_data_1min.count_outdoor_humidity is 'Outdoor humidity readings that are not NULL; carried for averages.';
+comment on column public.environmental_data_1min.sum_indoor_humidity is 'Sum of the indoor humidity readings, %; carried for averages.';
+comment on column public.environmental_data_1min.count_indoor_humidity is 'Indoor humidity readings that are not NULL; carried for averages.';
+comment on column public.environmental_data_1min.sum_pressure_bar is 'Sum of the pressure readings, bar; carried for averages.';
+comment on column public.environmental_data_1min.count_pressure_bar is 'Pressure readings that are not NULL; carried for averages.';
+comment on column public.environmental_data_1min.sum_flow_rate_m3h is 'Sum of the flow rate readings, m3/h; carried for averages.';
+comment on column public.environmental_data_1min.count_flow_rate_m3h is 'Flow rate readings that are not NULL; carried for averages.';
+comment on column public.environmental_data_1min.sum_vibration_mm_s is 'Sum of the vibration readings, mm/s; carried for averages.';
+comment on column public.environmental_data_1min.count_vibration_mm_s is 'Vibration readings that are not NULL; carried for averages.';
 
 -- Environment at 15 minutes, from the 1 minute level.
 :create_rollup public.environmental_data_15min :as_rollup
@@ -538,6 +599,23 @@ comment on column public.environmental_data_15min.avg_vibration_mm_s is 'Mean vi
 comment on column public.environmental_data_15min.total_readings is 'Readings.';
 comment on column public.environmental_data_15min.min_outdoor_temp_c is 'Lowest outdoor temperature, degrees Celsius.';
 comment on column public.environmental_data_15min.max_outdoor_temp_c is 'Highest outdoor temperature, degrees Celsius.';
+comment on column public.environmental_data_15min.machine_id is 'machines.id.';
+comment on column public.environmental_data_15min.sum_outdoor_temp_c is 'Sum of the outdoor temperature readings, degrees Celsius; carried for averages.';
+comment on column public.environmental_data_15min.count_outdoor_temp_c is 'Outdoor temperature readings that are not NULL; carried for averages.';
+comment on column public.environmental_data_15min.sum_indoor_temp_c is 'Sum of the indoor temperature readings, degrees Celsius; carried for averages.';
+comment on column public.environmental_data_15min.count_indoor_temp_c is 'Indoor temperature readings that are not NULL; carried for averages.';
+comment on column public.environmental_data_15min.sum_machine_temp_c is 'Sum of the machine temperature readings, degrees Celsius; carried for averages.';
+comment on column public.environmental_data_15min.count_machine_temp_c is 'Machine temperature readings that are not NULL; carried for averages.';
+comment on column public.environmental_data_15min.sum_outdoor_humidity is 'Sum of the outdoor humidity readings, %; carried for averages.';
+comment on column public.environmental_data_15min.count_outdoor_humidity is 'Outdoor humidity readings that are not NULL; carried for averages.';
+comment on column public.environmental_data_15min.sum_indoor_humidity is 'Sum of the indoor humidity readings, %; carried for averages.';
+comment on column public.environmental_data_15min.count_indoor_humidity is 'Indoor humidity readings that are not NULL; carried for averages.';
+comment on column public.environmental_data_15min.sum_pressure_bar is 'Sum of the pressure readings, bar; carried for averages.';
+comment on column public.environmental_data_15min.count_pressure_bar is 'Pressure readings that are not NULL; carried for averages.';
+comment on column public.environmental_data_15min.sum_flow_rate_m3h is 'Sum of the flow rate readings, m3/h; carried for averages.';
+comment on column public.environmental_data_15min.count_flow_rate_m3h is 'Flow rate readings that are not NULL; carried for averages.';
+comment on column public.environmental_data_15min.sum_vibration_mm_s is 'Sum of the vibration readings, mm/s; carried for averages.';
+comment on column public.environmental_data_15min.count_vibration_mm_s is 'Vibration readings that are not NULL; carried for averages.';
 
 -- Environment at 1 hour, from the 15 minutes level.
 :create_rollup public.environmental_data_1hour :as_rollup
@@ -573,6 +651,9 @@ comment on column public.environmental_data_1hour.avg_vibration_mm_s is 'Mean vi
 comment on column public.environmental_data_1hour.total_readings is 'Readings.';
 comment on column public.environmental_data_1hour.min_outdoor_temp_c is 'Lowest outdoor temperature, degrees Celsius.';
 comment on column public.environmental_data_1hour.max_outdoor_temp_c is 'Highest outdoor temperature, degrees Celsius.';
+comment on column public.environmental_data_1hour.machine_id is 'machines.id.';
+comment on column public.environmental_data_1hour.sum_outdoor_temp_c is 'Sum of the outdoor temperature readings, degrees Celsius; carried for averages.';
+comment on column public.environmental_data_1hour.count_outdoor_temp_c is 'Outdoor temperature readings that are not NULL; carried for averages.';
 
 -- Degree days, from the day's mean outdoor temperature; NULL on a day without one.
 :create_rollup public.environmental_degree_days_daily :as_rollup
@@ -600,6 +681,7 @@ comment on column public.environmental_degree_days_daily.cooling_degree_days_15c
 comment on column public.environmental_degree_days_daily.readings_count is 'Readings.';
 comment on column public.environmental_degree_days_daily.min_outdoor_temp_c is 'Lowest outdoor temperature, degrees Celsius.';
 comment on column public.environmental_degree_days_daily.max_outdoor_temp_c is 'Highest outdoor temperature, degrees Celsius.';
+comment on column public.environmental_degree_days_daily.machine_id is 'machines.id.';
 
 -- What TimescaleDB's own bookkeeping leaves out.
 --

@@ -18,6 +18,12 @@ select
         as until
 from public.factories f;
 comment on view enms.factory_periods is 'Where today and this week begin at each factory, and the end of both: now.';
+comment on column enms.factory_periods.factory_id is 'factories.id.';
+comment on column enms.factory_periods.timezone is 'Zone name.';
+comment on column enms.factory_periods.today is 'Local day.';
+comment on column enms.factory_periods.day_start is 'Local midnight.';
+comment on column enms.factory_periods.week_start is 'Mondays local midnight.';
+comment on column enms.factory_periods.until is 'End of both periods: now.';
 
 create or replace view public.v_machines_current_status as
 select
@@ -30,6 +36,25 @@ from public.machines m
 join public.factories f on f.id = m.factory_id
 left join public.machine_status s on s.machine_id = m.id;
 comment on view public.v_machines_current_status is 'Machines with their present state; powers in kW, energy in kWh, hours in h.';
+comment on column public.v_machines_current_status.machine_id is 'machines.id.';
+comment on column public.v_machines_current_status.machine_name is 'Name of the machine.';
+comment on column public.v_machines_current_status.machine_type is 'Kind of machine.';
+comment on column public.v_machines_current_status.factory_id is 'factories.id.';
+comment on column public.v_machines_current_status.factory_name is 'Name of the factory.';
+comment on column public.v_machines_current_status.rated_power_kw is 'Rated power, kW.';
+comment on column public.v_machines_current_status.is_running is 'True while running.';
+comment on column public.v_machines_current_status.current_mode is 'Operating mode now.';
+comment on column public.v_machines_current_status.current_power_kw is 'Power now, kW.';
+comment on column public.v_machines_current_status.operating_hours_total is 'Operating hours since commissioning, h.';
+comment on column public.v_machines_current_status.energy_total_kwh is 'Energy since commissioning, kWh.';
+comment on column public.v_machines_current_status.production_total_units is 'Units since commissioning.';
+comment on column public.v_machines_current_status.alert_level is 'Severity of the alert.';
+comment on column public.v_machines_current_status.alert_message is 'Text of the alert.';
+comment on column public.v_machines_current_status.health_score is 'Health, 0 to 100 %.';
+comment on column public.v_machines_current_status.last_reading_time is 'Newest energy reading.';
+comment on column public.v_machines_current_status.last_updated is 'When the status last arrived.';
+comment on column public.v_machines_current_status.is_active is 'False where retired.';
+comment on column public.v_machines_current_status.is_critical is 'True for a machine that production cant do without.';
 
 create or replace view public.v_machines_detail as
 select
@@ -41,6 +66,27 @@ select
 from public.machines m
 join public.factories f on f.id = m.factory_id;
 comment on view public.v_machines_detail is 'Machines with their nameplate: rated power kW, voltage V, current A, frequency Hz, data interval s.';
+comment on column public.v_machines_detail.machine_id is 'machines.id.';
+comment on column public.v_machines_detail.machine_name is 'Name of the machine.';
+comment on column public.v_machines_detail.description is 'Free text.';
+comment on column public.v_machines_detail.machine_type is 'Kind of machine.';
+comment on column public.v_machines_detail.manufacturer is 'Maker.';
+comment on column public.v_machines_detail.model is 'Makers model.';
+comment on column public.v_machines_detail.serial_number is 'Serial number.';
+comment on column public.v_machines_detail.installation_date is 'Day of installation.';
+comment on column public.v_machines_detail.rated_power_kw is 'Rated power, kW.';
+comment on column public.v_machines_detail.rated_voltage_v is 'Rated voltage, V.';
+comment on column public.v_machines_detail.rated_current_a is 'Rated current, A.';
+comment on column public.v_machines_detail.rated_frequency_hz is 'Rated frequency, Hz.';
+comment on column public.v_machines_detail.location_in_factory is 'Where in the factory.';
+comment on column public.v_machines_detail.data_interval_seconds is 'Expected time between readings, s.';
+comment on column public.v_machines_detail.factory_id is 'factories.id.';
+comment on column public.v_machines_detail.factory_name is 'Name of the factory.';
+comment on column public.v_machines_detail.factory_location is 'Town and country of the factory.';
+comment on column public.v_machines_detail.is_active is 'False where retired.';
+comment on column public.v_machines_detail.is_critical is 'True for a machine that production cant do without.';
+comment on column public.v_machines_detail.created_at is 'When the row was made.';
+comment on column public.v_machines_detail.metadata is 'Free facts.';
 
 create or replace view public.v_latest_energy_readings as
 select m.id as machine_id, e.time, e.power_kw, e.energy_kwh, e.voltage_v, e.current_a, e.power_factor, e.frequency_hz
@@ -52,6 +98,14 @@ cross join lateral (
     order by r.time desc
     limit 1) e;
 comment on view public.v_latest_energy_readings is 'The newest electricity reading of each machine; kW, kWh, V, A, Hz.';
+comment on column public.v_latest_energy_readings.machine_id is 'machines.id.';
+comment on column public.v_latest_energy_readings.time is 'Instant of the reading.';
+comment on column public.v_latest_energy_readings.power_kw is 'Power, kW.';
+comment on column public.v_latest_energy_readings.energy_kwh is 'Energy, kWh.';
+comment on column public.v_latest_energy_readings.voltage_v is 'Voltage, V.';
+comment on column public.v_latest_energy_readings.current_a is 'Current, A.';
+comment on column public.v_latest_energy_readings.power_factor is 'Power factor.';
+comment on column public.v_latest_energy_readings.frequency_hz is 'Frequency, Hz.';
 
 create or replace view public.v_current_hour_metrics as
 select
@@ -68,6 +122,15 @@ from public.energy_readings_1min r
 where r.bucket >= time_bucket('1 hour', now()) and r.bucket <= now()
 group by 1, 2;
 comment on view public.v_current_hour_metrics is 'Electricity of the present clock hour by machine; kW, kWh, V.';
+comment on column public.v_current_hour_metrics.machine_id is 'machines.id.';
+comment on column public.v_current_hour_metrics.hour_bucket is 'Start of the clock hour.';
+comment on column public.v_current_hour_metrics.avg_power_kw is 'Mean power, kW.';
+comment on column public.v_current_hour_metrics.max_power_kw is 'Highest reading, kW.';
+comment on column public.v_current_hour_metrics.min_power_kw is 'Lowest reading, kW.';
+comment on column public.v_current_hour_metrics.total_energy_kwh is 'Energy, kWh.';
+comment on column public.v_current_hour_metrics.avg_power_factor is 'Mean power factor.';
+comment on column public.v_current_hour_metrics.avg_voltage_v is 'Mean voltage, V.';
+comment on column public.v_current_hour_metrics.reading_count is 'Readings.';
 
 create or replace view public.v_today_summary as
 select
@@ -86,6 +149,18 @@ join enms.factory_periods p on p.factory_id = m.factory_id
 cross join lateral enms.machine_figures(m.id, p.day_start, p.until) k
 where m.is_active;
 comment on view public.v_today_summary is 'KPIs of each active machine since local midnight, as calculate_all_kpis gives them; cost is NULL where two currencies apply.';
+comment on column public.v_today_summary.machine_id is 'machines.id.';
+comment on column public.v_today_summary.machine_name is 'Name of the machine.';
+comment on column public.v_today_summary.machine_type is 'Kind of machine.';
+comment on column public.v_today_summary.factory_name is 'Name of the factory.';
+comment on column public.v_today_summary.energy_today_kwh is 'Energy since local midnight, kWh.';
+comment on column public.v_today_summary.avg_power_today_kw is 'Mean power since local midnight, kW.';
+comment on column public.v_today_summary.peak_demand_today_kw is 'Peak demand since local midnight, kW.';
+comment on column public.v_today_summary.production_today_units is 'Units since local midnight.';
+comment on column public.v_today_summary.sec_today is 'SEC since local midnight, kWh per unit.';
+comment on column public.v_today_summary.cost_today is 'Energy cost since local midnight, in currency.';
+comment on column public.v_today_summary.co2_today_kg is 'CO2 since local midnight, kg.';
+comment on column public.v_today_summary.currency is 'Three-letter code (ISO 4217); NULL where none or two apply.';
 
 create or replace view public.v_week_summary as
 select
@@ -104,6 +179,18 @@ join enms.factory_periods p on p.factory_id = m.factory_id
 cross join lateral enms.machine_figures(m.id, p.week_start, p.until) k
 where m.is_active;
 comment on view public.v_week_summary is 'KPIs of each active machine since Monday''s local midnight, as calculate_all_kpis gives them; cost is NULL where two currencies apply.';
+comment on column public.v_week_summary.machine_id is 'machines.id.';
+comment on column public.v_week_summary.machine_name is 'Name of the machine.';
+comment on column public.v_week_summary.machine_type is 'Kind of machine.';
+comment on column public.v_week_summary.factory_name is 'Name of the factory.';
+comment on column public.v_week_summary.energy_week_kwh is 'Energy since Mondays local midnight, kWh.';
+comment on column public.v_week_summary.avg_power_week_kw is 'Mean power since Mondays local midnight, kW.';
+comment on column public.v_week_summary.peak_demand_week_kw is 'Peak demand since Mondays local midnight, kW.';
+comment on column public.v_week_summary.production_week_units is 'Units since Mondays local midnight.';
+comment on column public.v_week_summary.sec_week is 'SEC since Mondays local midnight, kWh per unit.';
+comment on column public.v_week_summary.cost_week is 'Energy cost since Mondays local midnight, in currency.';
+comment on column public.v_week_summary.co2_week_kg is 'CO2 since Mondays local midnight, kg.';
+comment on column public.v_week_summary.currency is 'Three-letter code (ISO 4217); NULL where none or two apply.';
 
 create or replace view public.v_factory_dashboard as
 select
@@ -136,6 +223,19 @@ cross join lateral (
     cross join lateral enms.machine_figures(m.id, p.day_start, p.until) g
     where m.factory_id = f.id) k;
 comment on view public.v_factory_dashboard is 'Each factory now and since local midnight, as get_factory_summary gives it; kW, kWh, kg.';
+comment on column public.v_factory_dashboard.factory_id is 'factories.id.';
+comment on column public.v_factory_dashboard.factory_name is 'Name of the factory.';
+comment on column public.v_factory_dashboard.location is 'Town and country.';
+comment on column public.v_factory_dashboard.total_machines is 'Machines.';
+comment on column public.v_factory_dashboard.active_machines is 'Machines not retired.';
+comment on column public.v_factory_dashboard.running_machines is 'Machines running now.';
+comment on column public.v_factory_dashboard.current_total_power_kw is 'Power now, kW.';
+comment on column public.v_factory_dashboard.energy_today_kwh is 'Energy since local midnight, kWh.';
+comment on column public.v_factory_dashboard.production_today_units is 'Units since local midnight.';
+comment on column public.v_factory_dashboard.active_alerts is 'Anomalies not yet resolved.';
+comment on column public.v_factory_dashboard.cost_today is 'Energy cost since local midnight, in currency.';
+comment on column public.v_factory_dashboard.co2_today_kg is 'CO2 since local midnight, kg.';
+comment on column public.v_factory_dashboard.currency is 'Three-letter code (ISO 4217); NULL where none or two apply.';
 
 create or replace view public.v_energy_comparison_daily as
 select
@@ -157,6 +257,12 @@ from (
       and (r.bucket at time zone p.timezone)::date between p.today - 1 and p.today
     group by 1, 2, 3) h;
 comment on view public.v_energy_comparison_daily is 'Electricity by machine and local hour of day, today against yesterday, kWh.';
+comment on column public.v_energy_comparison_daily.machine_id is 'machines.id.';
+comment on column public.v_energy_comparison_daily.machine_name is 'Name of the machine.';
+comment on column public.v_energy_comparison_daily.hour_of_day is 'Local hour, 0 to 23.';
+comment on column public.v_energy_comparison_daily.energy_today_kwh is 'Energy since local midnight, kWh.';
+comment on column public.v_energy_comparison_daily.energy_yesterday_kwh is 'Energy in the same hour yesterday, kWh.';
+comment on column public.v_energy_comparison_daily.change_percent is 'Change against yesterday, %.';
 
 create or replace view public.v_active_anomalies as
 select
@@ -169,6 +275,22 @@ join public.factories f on f.id = m.factory_id
 left join public.machine_status s on s.machine_id = a.machine_id
 where not a.is_resolved;
 comment on view public.v_active_anomalies is 'Anomalies not yet resolved, with the machine''s present state.';
+comment on column public.v_active_anomalies.anomaly_id is 'anomalies.id.';
+comment on column public.v_active_anomalies.machine_id is 'machines.id.';
+comment on column public.v_active_anomalies.machine_name is 'Name of the machine.';
+comment on column public.v_active_anomalies.machine_type is 'Kind of machine.';
+comment on column public.v_active_anomalies.factory_name is 'Name of the factory.';
+comment on column public.v_active_anomalies.detected_at is 'When it was found.';
+comment on column public.v_active_anomalies.anomaly_type is 'Kind of anomaly.';
+comment on column public.v_active_anomalies.severity is 'Severity.';
+comment on column public.v_active_anomalies.metric_name is 'Column that is out of line.';
+comment on column public.v_active_anomalies.metric_value is 'Value found, in the unit of metric_name.';
+comment on column public.v_active_anomalies.expected_value is 'Value expected, in the unit of metric_name.';
+comment on column public.v_active_anomalies.deviation_percent is 'Deviation from the expected value, %.';
+comment on column public.v_active_anomalies.detection_method is 'How it was found.';
+comment on column public.v_active_anomalies.confidence_score is 'Confidence, 0 to 1.';
+comment on column public.v_active_anomalies.current_power_kw is 'Power now, kW.';
+comment on column public.v_active_anomalies.current_mode is 'Operating mode now.';
 
 create or replace view public.v_baseline_compliance as
 select
@@ -184,12 +306,24 @@ from public.machines m
 left join public.energy_baselines b on b.machine_id = m.id and b.is_active
 where m.is_active;
 comment on view public.v_baseline_compliance is 'Active energy baselines of each active machine: missing, weak (r2 under 0.75), stale (trained on data over a year old) or valid.';
+comment on column public.v_baseline_compliance.machine_id is 'machines.id.';
+comment on column public.v_baseline_compliance.machine_name is 'Name of the machine.';
+comment on column public.v_baseline_compliance.machine_type is 'Kind of machine.';
+comment on column public.v_baseline_compliance.model_name is 'Name of the model.';
+comment on column public.v_baseline_compliance.model_version is 'Version of the model.';
+comment on column public.v_baseline_compliance.r_squared is 'Coefficient of determination.';
+comment on column public.v_baseline_compliance.is_active is 'False where retired.';
+comment on column public.v_baseline_compliance.last_trained is 'End of the training data.';
+comment on column public.v_baseline_compliance.baseline_status is 'missing, weak, stale or valid.';
 
 create or replace view public.v_power_trend_24h as
 select r.bucket as time, r.machine_id, r.avg_power_kw as power_kw
 from public.energy_readings_1min r
 where r.bucket >= now() - interval '24 hours' and r.bucket <= now();
 comment on view public.v_power_trend_24h is 'Mean power by minute over the last 24 hours, kW.';
+comment on column public.v_power_trend_24h.time is 'Instant of the reading.';
+comment on column public.v_power_trend_24h.machine_id is 'machines.id.';
+comment on column public.v_power_trend_24h.power_kw is 'Power, kW.';
 
 create or replace view public.v_energy_trend_30d as
 select
@@ -206,6 +340,11 @@ where r.bucket >= now() - interval '31 days'
   and (r.bucket at time zone p.timezone)::date between p.today - 29 and p.today
 group by 1, 2;
 comment on view public.v_energy_trend_30d is 'Electricity by machine and local day over 30 days: energy kWh, peak demand kW, load factor.';
+comment on column public.v_energy_trend_30d.date is 'Local day.';
+comment on column public.v_energy_trend_30d.machine_id is 'machines.id.';
+comment on column public.v_energy_trend_30d.energy_kwh is 'Energy, kWh.';
+comment on column public.v_energy_trend_30d.peak_demand_kw is 'Peak demand, kW.';
+comment on column public.v_energy_trend_30d.load_factor is 'Load factor, 0 to 1.';
 
 create or replace view public.v_monthly_cost_breakdown as
 select
@@ -237,6 +376,18 @@ cross join lateral (
                               (l.month + interval '1 month') at time zone f.timezone) g) k
 where k.readings > 0;
 comment on view public.v_monthly_cost_breakdown is 'Energy cost and demand charge by machine and local month, in the tariffs'' currency; NULL where two apply.';
+comment on column public.v_monthly_cost_breakdown.month is 'First day of the local month.';
+comment on column public.v_monthly_cost_breakdown.machine_id is 'machines.id.';
+comment on column public.v_monthly_cost_breakdown.machine_name is 'Name of the machine.';
+comment on column public.v_monthly_cost_breakdown.machine_type is 'Kind of machine.';
+comment on column public.v_monthly_cost_breakdown.factory_name is 'Name of the factory.';
+comment on column public.v_monthly_cost_breakdown.total_energy_kwh is 'Energy, kWh.';
+comment on column public.v_monthly_cost_breakdown.peak_demand_kw is 'Peak demand, kW.';
+comment on column public.v_monthly_cost_breakdown.energy_cost is 'Energy cost, in currency.';
+comment on column public.v_monthly_cost_breakdown.demand_charge is 'Demand charge of the months peak, in currency.';
+comment on column public.v_monthly_cost_breakdown.total_cost is 'Energy cost and demand charge, in currency.';
+comment on column public.v_monthly_cost_breakdown.currency is 'Three-letter code (ISO 4217); NULL where none or two apply.';
+comment on column public.v_monthly_cost_breakdown.unpriced_energy_kwh is 'Energy that no tariff prices, kWh.';
 
 create or replace view public.v_carbon_emissions_tracking as
 select
@@ -253,6 +404,13 @@ from (
     group by 1, 2, 3, 4, 5) d
 cross join lateral (select enms.carbon_factor_on(d.region, d.date) as factor) c;
 comment on view public.v_carbon_emissions_tracking is 'Electricity and its CO2 by machine and local day; kWh, kg, t; CO2 is NULL on a day without a factor.';
+comment on column public.v_carbon_emissions_tracking.date is 'Local day.';
+comment on column public.v_carbon_emissions_tracking.machine_id is 'machines.id.';
+comment on column public.v_carbon_emissions_tracking.machine_name is 'Name of the machine.';
+comment on column public.v_carbon_emissions_tracking.factory_name is 'Name of the factory.';
+comment on column public.v_carbon_emissions_tracking.total_energy_kwh is 'Energy, kWh.';
+comment on column public.v_carbon_emissions_tracking.total_co2_kg is 'CO2, kg.';
+comment on column public.v_carbon_emissions_tracking.total_co2_tonnes is 'CO2, t.';
 
 grant select
     on enms.factory_periods,

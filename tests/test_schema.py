@@ -171,6 +171,20 @@ def test_configuration_changes_are_audited_and_stay(undone: psycopg.Connection) 
     assert undone.execute("delete from audit_log where entity_type = 'machines'").rowcount > 0
 
 
+def test_every_relation_column_and_function_is_commented(connection: psycopg.Connection) -> None:
+    bare = connection.execute(
+        "select c.oid::regclass || coalesce('.' || a.attname, '') from pg_class c "
+        "cross join lateral (select 0 as attnum, null as attname union all select attnum, attname from pg_attribute "
+        "where attrelid = c.oid and attnum > 0 and not attisdropped) a "
+        "where c.relnamespace::regnamespace::text in ('public', 'enms') and c.relkind in ('r', 'v') and c.relname not like 'pg_stat%' "
+        "and case a.attnum when 0 then obj_description(c.oid, 'pg_class') else col_description(c.oid, a.attnum) end is null "
+        "union all select p.oid::regprocedure::text from pg_proc p where p.pronamespace::regnamespace::text in ('public', 'enms') "
+        "and obj_description(p.oid, 'pg_proc') is null "
+        "and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')"
+    ).fetchall()
+    assert bare == []
+
+
 def test_init_again_changes_nothing(cluster: Cluster, fresh_database: str) -> None:
     tables = "factories machines machine_status energy_tariffs carbon_factors audit_log enms.schema_version".split()
     name = psycopg.conninfo.conninfo_to_dict(fresh_database)["dbname"]
