@@ -1,11 +1,10 @@
 -- KPI functions and the helpers they share.
 -- Running this file again changes nothing; that is also how a newer text of it is applied.
 --
--- Ranges are half-open, [start, end). Whole hours come from the hourly rollup, quarter-hours from the 15-minute
--- rollup, the rest from the 1-minute rollup and, below a minute, from raw, so that any range gives what the raw
--- readings give.
--- Every query is planned for its own range (force_custom_plan): only then does the planner leave out the
--- chunks outside it.
+-- Ranges are half-open, [start, end). Each part of one is read from the coarsest rollup that has it stored whole
+-- and up to date, and what none has from the raw readings, so that any range gives at any time what the raw
+-- readings give: just after a late reading, a correction or a deletion too. On Apache-2, where nothing is stored,
+-- that is raw throughout.
 
 \set ON_ERROR_STOP on
 set client_min_messages = warning;
@@ -89,47 +88,229 @@ end
 $$;
 comment on function enms.require_one_currency(text, text) is 'The currency; raises 22023 when a range is priced in two.';
 
--- How a range divides: its whole hours (where asked for), the whole quarter-hours beside them, and the parts of
--- quarter-hours at its two ends (or the one part that the whole range is), each of these again into whole
--- minutes and what is left of minutes on either side.
-create or replace function enms.range_parts(p_start_time timestamptz, p_end_time timestamptz, p_by_hour boolean)
-returns table (level text, part_start timestamptz, part_end timestamptz, first_minute timestamptz, last_minute timestamptz)
-language plpgsql immutable parallel safe
+-- What the stored rollups of a fact table hold. A rollup is fed from the one below it, so what is missing or out
+-- of date there counts for it too; a change is widened to its quarter-hours.
+create or replace function enms.rollup_levels(p_source text, p_start_time timestamptz, p_end_time timestamptz)
+returns table (level text, width interval, stored text, watermark timestamptz, stale tstzmultirange)
+language plpgsql stable parallel safe
+set search_path = pg_catalog, public, pg_temp
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+    v_first  bigint := extract(epoch from p_start_time) * 1000000;
+    v_last   bigint := extract(epoch from p_end_time) * 1000000;
+    -- Older than what the refresh policies look at, raw goes into the 1-minute rollups as it is written.
+    v_oldest timestamptz := now() - interval '60 days';
+begin
+    return query
+    with levels as materialized (
+        select v.level, v.width, c.mat_hypertable_id as id, c.raw_hypertable_id as source_id,
+               format('%I.%I', h.schema_name, h.table_name) as stored,
+               _timescaledb_functions.to_timestamp(w.watermark) as watermark,
+               case when v.level = 'minute' then v_oldest else '-infinity' end as oldest
+        from (values ('minute', '_1min', interval '1 minute'),
+                     ('quarter', '_15min', interval '15 minutes'),
+                     ('hour', '_1hour', interval '1 hour'),
+                     ('day', '_1day', interval '1 day')) v (level, suffix, width)
+        join _timescaledb_catalog.continuous_agg c on c.user_view_schema = 'public' and c.user_view_name = p_source || v.suffix
+        join _timescaledb_catalog.hypertable h on h.id = c.mat_hypertable_id
+        join _timescaledb_catalog.continuous_aggs_watermark w on w.mat_hypertable_id = c.mat_hypertable_id),
+    changes as (
+        select l.level, l.oldest, i.lowest_modified_value as low, i.greatest_modified_value as high
+        from levels l join _timescaledb_catalog.continuous_aggs_hypertable_invalidation_log i on i.hypertable_id = l.source_id
+        where i.lowest_modified_value < v_last and i.greatest_modified_value >= v_first
+        union all
+        select l.level, l.oldest, i.lowest_modified_value, i.greatest_modified_value
+        from levels l join enms.unfinished_refreshes i on i.materialization_id = l.id
+        where i.lowest_modified_value < v_last and i.greatest_modified_value >= v_first),
+    changed as (
+        select c.level, range_agg(tstzrange(
+                   time_bucket('15 minutes', c.low_time), time_bucket('15 minutes', c.high_time) + interval '15 minutes')) as stale
+        from (select c.level,
+                     greatest(_timescaledb_functions.to_timestamp(greatest(c.low, v_first)), c.oldest) as low_time,
+                     _timescaledb_functions.to_timestamp(least(c.high, v_last)) as high_time
+              from changes c) c
+        where c.low_time <= c.high_time
+        group by 1)
+    select l.level, l.width, l.stored, min(l.watermark) over below,
+           range_agg(coalesce(c.stale, '{}')) over below
+    from levels l left join changed c on c.level = l.level
+    window below as (order by l.width);
+end
+$$;
+comment on function enms.rollup_levels(text, timestamptz, timestamptz) is 'The stored rollups of a fact table: up to where each is filled, and what of [start, end) has changed since.';
+
+-- How a range divides: whole days, hours (to the coarsest asked for), quarter-hours and minutes that the rollups
+-- have stored, raw for the rest, and the minute cut by the end of the range, which only the rollup has where raw is past retention.
+create or replace function enms.range_parts(p_source text, p_start_time timestamptz, p_end_time timestamptz, p_coarsest interval)
+returns table (level text, stored text, part_start timestamptz, part_end timestamptz)
+language plpgsql stable parallel safe
 set search_path = pg_catalog, public, pg_temp
 as $$
 declare
-    v_first      timestamptz := time_bucket('15 minutes', p_start_time + interval '15 minutes' - interval '1 microsecond');
-    v_last       timestamptz := time_bucket('15 minutes', p_end_time);
-    v_first_hour timestamptz := time_bucket('1 hour', v_first + interval '1 hour' - interval '1 microsecond');
-    v_last_hour  timestamptz := time_bucket('1 hour', v_last);
+    v_left  tstzmultirange := tstzmultirange(tstzrange(p_start_time, p_end_time));
+    v_level record;
+    v_fresh tstzmultirange;
+    v_part  tstzmultirange;
+    v_cut   timestamptz := time_bucket('1 minute', p_end_time);
 begin
-    if not p_by_hour or v_first_hour >= v_last_hour then
-        -- No whole hour: all quarter-hours come before an empty run of hours.
-        v_first_hour := v_last;
-        v_last_hour := v_last;
-    end if;
-    return query
-    select p.level, p.part_start, p.part_end,
-           time_bucket('1 minute', p.part_start + interval '1 minute' - interval '1 microsecond'),
-           time_bucket('1 minute', p.part_end)
-    from (values ('hour', v_first_hour, v_last_hour),
-                 ('quarter', v_first, v_first_hour),
-                 ('quarter', v_last_hour, v_last),
-                 ('part', p_start_time, least(v_first, p_end_time)),
-                 ('part', least(greatest(v_first, v_last), p_end_time), p_end_time)) p (level, part_start, part_end)
-    where p.part_start < p.part_end;
+    for v_level in
+        select * from enms.rollup_levels(p_source, p_start_time, p_end_time) l
+        where l.width <= p_coarsest
+        order by l.width desc
+    loop
+        -- Many scattered changes would make a query of as many parts; then all between them is read as if it had changed.
+        if (select count(*) from unnest(v_level.stale)) > 8 then
+            v_level.stale := tstzmultirange(range_merge(v_level.stale));
+        end if;
+        v_fresh := tstzmultirange(tstzrange('-infinity', v_level.watermark)) - v_level.stale;
+        select coalesce(range_agg(tstzrange(b.first, b.last)), '{}') into v_part
+        from (select time_bucket(v_level.width, lower(u) + v_level.width - interval '1 microsecond') as first,
+                     time_bucket(v_level.width, upper(u)) as last
+              from unnest(v_left * v_fresh) u) b
+        where b.first < b.last
+          -- A few minutes more cost less than planning for one more rollup.
+          and (v_level.level = 'minute' or b.first + 4 * v_level.width <= b.last);
+        v_left := v_left - v_part;
+        return query select v_level.level, v_level.stored, lower(u), upper(u) from unnest(v_part) u;
+        if v_level.level = 'minute' and v_cut < p_end_time and v_cut >= p_start_time and v_cut < now() - interval '60 days' then
+            return query select 'cut', v_level.stored, v_cut, v_cut + v_level.width;
+        end if;
+    end loop;
+    return query select 'raw', null::text, lower(u), upper(u) from unnest(v_left) u;
 end
 $$;
-comment on function enms.range_parts(timestamptz, timestamptz, boolean) is 'The whole hours and quarter-hours of a range and the parts of quarter-hours at its ends, with the whole minutes in each.';
+comment on function enms.range_parts(text, timestamptz, timestamptz, interval) is 'Which part of a range is read from which stored rollup, and which from raw.';
+
+-- Electricity of machines in a range, one row per machine and hour, quarter-hour or part of one that holds a reading.
+create or replace function enms.energy_slices(
+    p_machine_ids uuid[], p_start_time timestamptz, p_end_time timestamptz, p_by_hour boolean)
+returns table (
+    machine_id uuid, slice timestamptz, energy_kwh numeric, sum_power_kw numeric, readings bigint,
+    peak_kw numeric, sum_demand_kw numeric, demands bigint)
+language plpgsql stable parallel safe
+set search_path = pg_catalog, public, pg_temp
+-- The ends of the parts are written into the query: only so are the chunks outside them left out.
+set datestyle = 'ISO'
+set timezone = 'UTC'
+as $$
+declare
+    v_slices text;
+    v_pieces text;
+begin
+    select string_agg(format(case p.level
+               when 'hour' then
+                   'select r.machine_id, r.bucket, r.total_energy_kwh, r.sum_power_kw, r.total_readings,
+                           r.peak_demand_kw, r.sum_demand_kw, r.demand_intervals
+                    from %1$s r where r.machine_id = any ($1) and r.bucket >= %2$L and r.bucket < %3$L'
+               when 'quarter' then
+                   'select r.machine_id, r.bucket, r.total_energy_kwh, r.sum_power_kw, r.total_readings,
+                           r.peak_demand_kw, r.peak_demand_kw, 1::bigint
+                    from %1$s r where r.machine_id = any ($1) and r.bucket >= %2$L and r.bucket < %3$L'
+               end, p.stored, p.part_start, p.part_end), ' union all '),
+           string_agg(format(case p.level
+               when 'minute' then
+                   'select r.machine_id, r.bucket, r.total_energy_kwh, r.sum_power_kw, r.reading_count
+                    from %1$s r where r.machine_id = any ($1) and r.bucket >= %2$L and r.bucket < %3$L'
+               when 'raw' then
+                   'select r.machine_id, r.time, r.energy_kwh, r.power_kw, 1::bigint
+                    from energy_readings r where r.machine_id = any ($1) and r.time >= %2$L and r.time < %3$L
+                      and r.energy_type in (''electrical'', ''electricity'', ''energy'')'
+               -- Past retention a minute can''t be divided: it counts where it begins.
+               when 'cut' then
+                   'select r.machine_id, r.bucket, r.total_energy_kwh, r.sum_power_kw, r.reading_count
+                    from %1$s r where r.machine_id = any ($1) and r.bucket = %2$L
+                      and not exists (
+                          select from energy_readings e
+                          where e.machine_id = r.machine_id and e.time >= %2$L and e.time < %3$L
+                            and e.energy_type in (''electrical'', ''electricity'', ''energy''))'
+               end, p.stored, p.part_start, p.part_end), ' union all ')
+    into v_slices, v_pieces
+    from enms.range_parts('energy_readings', p_start_time, p_end_time,
+                          case when p_by_hour then interval '1 hour' else interval '15 minutes' end) p;
+    return query execute concat_ws(' union all ', v_slices,
+        'select q.machine_id, q.quarter, q.energy_kwh, q.power_kw, q.readings,
+                case when q.whole then q.power_kw / q.readings end, case when q.whole then q.power_kw / q.readings end,
+                q.whole::integer::bigint
+         from (select p.machine_id, time_bucket(''15 minutes'', p.time) as quarter,
+                      time_bucket(''15 minutes'', p.time) >= $2
+                      and time_bucket(''15 minutes'', p.time) + interval ''15 minutes'' <= $3 as whole,
+                      sum(p.energy_kwh) as energy_kwh, sum(p.power_kw) as power_kw, sum(p.readings)::bigint as readings
+               from (' || v_pieces || ') p (machine_id, time, energy_kwh, power_kw, readings)
+               group by 1, 2, 3) q')
+    using p_machine_ids, p_start_time, p_end_time;
+end
+$$;
+comment on function enms.energy_slices(uuid[], timestamptz, timestamptz, boolean) is 'Electricity per machine and hour, quarter-hour or part of one: energy kWh, sum of the power readings kW, readings; of whole quarter-hours the peak, sum and number of demands, kW.';
+
+-- Production of machines in a range, one row per machine and day, hour, quarter-hour or part of one that holds a
+-- reading. The modes of a longer row can't be shared out: each quarter-hour of it has a share of its own.
+create or replace function enms.production_slices(
+    p_machine_ids uuid[], p_start_time timestamptz, p_end_time timestamptz, p_coarsest interval)
+returns table (
+    machine_id uuid, hours numeric, units bigint, running bigint, idle bigint, downtime bigint, offline bigint, readings bigint)
+language plpgsql stable parallel safe
+set search_path = pg_catalog, public, pg_temp
+-- As for energy_slices.
+set datestyle = 'ISO'
+set timezone = 'UTC'
+as $$
+declare
+    v_slices text;
+    v_pieces text;
+begin
+    select string_agg(format(
+               'select r.machine_id, %4$s, coalesce(r.total_production_count, 0), r.running_count, r.idle_count,
+                       r.maintenance_count + r.fault_count, r.offline_count, r.total_readings
+                from %1$s r where r.machine_id = any ($1) and r.bucket >= %2$L and r.bucket < %3$L',
+               p.stored, p.part_start, p.part_end, case p.level when 'day' then '24.0' when 'hour' then '1.0' else '0.25' end), ' union all ')
+               filter (where p.level in ('day', 'hour', 'quarter')),
+           string_agg(format(case p.level
+               when 'minute' then
+                   'select r.machine_id, r.bucket, r.total_production_count, r.running_count, r.idle_count,
+                           r.maintenance_count + r.fault_count, r.offline_count, r.reading_count
+                    from %1$s r where r.machine_id = any ($1) and r.bucket >= %2$L and r.bucket < %3$L'
+               when 'raw' then
+                   'select r.machine_id, r.time, r.production_count::bigint, (r.operating_mode = ''running'')::integer::bigint,
+                           (r.operating_mode = ''idle'')::integer::bigint,
+                           (r.operating_mode in (''maintenance'', ''fault''))::integer::bigint,
+                           (r.operating_mode = ''offline'')::integer::bigint, 1::bigint
+                    from production_data r where r.machine_id = any ($1) and r.time >= %2$L and r.time < %3$L'
+               -- Past retention a minute can''t be divided: it counts where it begins.
+               when 'cut' then
+                   'select r.machine_id, r.bucket, r.total_production_count, r.running_count, r.idle_count,
+                           r.maintenance_count + r.fault_count, r.offline_count, r.reading_count
+                    from %1$s r where r.machine_id = any ($1) and r.bucket = %2$L
+                      and not exists (
+                          select from production_data d
+                          where d.machine_id = r.machine_id and d.time >= %2$L and d.time < %3$L)'
+               end, p.stored, p.part_start, p.part_end), ' union all ')
+    into v_slices, v_pieces
+    from enms.range_parts('production_data', p_start_time, p_end_time, p_coarsest) p;
+    return query execute concat_ws(' union all ', v_slices,
+        'select q.machine_id,
+                extract(epoch from least(q.quarter + interval ''15 minutes'', $3) - greatest(q.quarter, $2)) / 3600,
+                q.units, q.running, q.idle, q.downtime, q.offline, q.readings
+         from (select p.machine_id, time_bucket(''15 minutes'', p.time) as quarter,
+                      coalesce(sum(p.units), 0)::bigint as units, sum(p.running)::bigint as running, sum(p.idle)::bigint as idle,
+                      sum(p.downtime)::bigint as downtime, sum(p.offline)::bigint as offline, sum(p.readings)::bigint as readings
+               from (' || v_pieces || ') p (machine_id, time, units, running, idle, downtime, offline, readings)
+               group by 1, 2) q')
+    using p_machine_ids, p_start_time, p_end_time;
+end
+$$;
+comment on function enms.production_slices(uuid[], timestamptz, timestamptz, interval) is 'Production per machine and day, hour (to the coarsest asked for), quarter-hour or part of one: its length h, units, readings by operating mode.';
 
 -- Whether local hours of a factory and of its tariffs are UTC hours too: not where a zone is off by half an hour
 -- or a quarter. Such offsets last for months, so a look at each week finds them.
 create or replace function enms.hours_are_whole(p_factory_id uuid, p_tariff_factory_id uuid, p_start_time timestamptz, p_end_time timestamptz)
 returns boolean
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, public, pg_temp
+set plan_cache_mode = force_generic_plan
 as $$
-    select not exists (
+begin
+    return not exists (
         select
         from (select f.timezone as zone from factories f where f.id in (p_factory_id, p_tariff_factory_id)
               union
@@ -138,135 +319,9 @@ as $$
         cross join (select generate_series(p_start_time, p_end_time, interval '7 days') as time
                     union all select p_end_time) w
         where extract(minute from w.time at time zone z.zone) <> extract(minute from w.time at time zone 'UTC'));
+end
 $$;
 comment on function enms.hours_are_whole(uuid, uuid, timestamptz, timestamptz) is 'True where no zone of the factory and its tariffs is off UTC by a part of an hour in the range.';
-
--- Electricity of one machine in a range, one row per hour, quarter-hour or part of one that holds a reading.
-create or replace function enms.energy_slices(
-    p_machine_id uuid, p_start_time timestamptz, p_end_time timestamptz, p_by_hour boolean)
-returns table (
-    slice timestamptz, energy_kwh numeric, sum_power_kw numeric, readings bigint,
-    peak_kw numeric, sum_demand_kw numeric, demands bigint)
-language plpgsql stable parallel safe
-set search_path = pg_catalog, public, pg_temp
-set plan_cache_mode = force_custom_plan
-as $$
-declare
-    v_part record;
-    v_next timestamptz;
-begin
-    for v_part in select * from enms.range_parts(p_start_time, p_end_time, p_by_hour) loop
-        if v_part.level = 'hour' then
-            return query
-            select r.bucket, r.total_energy_kwh, r.sum_power_kw, r.total_readings,
-                   r.peak_demand_kw, r.sum_demand_kw, r.demand_intervals
-            from energy_readings_1hour r
-            where r.machine_id = p_machine_id and r.bucket >= v_part.part_start and r.bucket < v_part.part_end;
-            continue;
-        elsif v_part.level = 'quarter' then
-            return query
-            select r.bucket, r.total_energy_kwh, r.sum_power_kw, r.total_readings,
-                   r.peak_demand_kw, r.peak_demand_kw, 1::bigint
-            from energy_readings_15min r
-            where r.machine_id = p_machine_id and r.bucket >= v_part.part_start and r.bucket < v_part.part_end;
-            continue;
-        end if;
-        v_next := v_part.last_minute + interval '1 minute';
-        return query
-        select time_bucket('15 minutes', v_part.part_start), sum(p.energy_kwh), sum(p.power_kw), sum(p.readings)::bigint,
-               null::numeric, null::numeric, 0::bigint
-        from (
-            select r.total_energy_kwh as energy_kwh, r.sum_power_kw as power_kw, r.reading_count as readings
-            from energy_readings_1min r
-            where r.machine_id = p_machine_id and r.bucket >= v_part.first_minute and r.bucket < v_part.last_minute
-            union all
-            select e.energy_kwh, e.power_kw, 1
-            from energy_readings e
-            where e.machine_id = p_machine_id and e.time >= v_part.part_start and e.time < least(v_part.first_minute, v_part.part_end)
-              and e.energy_type in ('electrical', 'electricity', 'energy')
-            union all
-            select e.energy_kwh, e.power_kw, 1
-            from energy_readings e
-            where e.machine_id = p_machine_id and e.time >= greatest(v_part.first_minute, v_part.last_minute) and e.time < v_part.part_end
-              and e.energy_type in ('electrical', 'electricity', 'energy')
-            union all
-            -- Past retention a minute can't be divided: it counts where it begins.
-            select r.total_energy_kwh, r.sum_power_kw, r.reading_count
-            from energy_readings_1min r
-            where r.machine_id = p_machine_id and r.bucket = v_part.last_minute
-              and r.bucket >= v_part.first_minute and r.bucket < v_part.part_end
-              and not exists (
-                  select from energy_readings e
-                  where e.machine_id = p_machine_id
-                    and e.time >= v_part.last_minute and e.time < v_next
-                    and e.energy_type in ('electrical', 'electricity', 'energy'))) p
-        having sum(p.readings) > 0;
-    end loop;
-end
-$$;
-comment on function enms.energy_slices(uuid, timestamptz, timestamptz, boolean) is 'Electricity per hour, quarter-hour or part of one: energy kWh, sum of the power readings kW, readings; of whole quarter-hours the peak, sum and number of demands, kW.';
-
--- Production of one machine in a range, one row per hour, quarter-hour or part of one that holds a reading. The
--- modes of an hour's row can't be shared out: each quarter-hour of it has a share of its own.
-create or replace function enms.production_slices(
-    p_machine_id uuid, p_start_time timestamptz, p_end_time timestamptz, p_by_hour boolean)
-returns table (hours numeric, units bigint, running bigint, idle bigint, downtime bigint, offline bigint, readings bigint)
-language plpgsql stable parallel safe
-set search_path = pg_catalog, public, pg_temp
-set plan_cache_mode = force_custom_plan
-as $$
-declare
-    v_part record;
-    v_next timestamptz;
-begin
-    for v_part in select * from enms.range_parts(p_start_time, p_end_time, p_by_hour) loop
-        if v_part.level = 'hour' then
-            return query
-            select 1.0, coalesce(r.total_production_count, 0), r.running_count, r.idle_count,
-                   r.maintenance_count + r.fault_count, r.offline_count, r.total_readings
-            from production_data_1hour r
-            where r.machine_id = p_machine_id and r.bucket >= v_part.part_start and r.bucket < v_part.part_end;
-            continue;
-        elsif v_part.level = 'quarter' then
-            return query
-            select 0.25, coalesce(r.total_production_count, 0), r.running_count, r.idle_count,
-                   r.maintenance_count + r.fault_count, r.offline_count, r.total_readings
-            from production_data_15min r
-            where r.machine_id = p_machine_id and r.bucket >= v_part.part_start and r.bucket < v_part.part_end;
-            continue;
-        end if;
-        v_next := v_part.last_minute + interval '1 minute';
-        return query
-        select extract(epoch from v_part.part_end - v_part.part_start) / 3600, coalesce(sum(p.units), 0)::bigint, sum(p.running)::bigint,
-               sum(p.idle)::bigint, sum(p.downtime)::bigint, sum(p.offline)::bigint, sum(p.readings)::bigint
-        from (
-            select r.total_production_count as units, r.running_count as running, r.idle_count as idle,
-                   r.maintenance_count + r.fault_count as downtime, r.offline_count as offline,
-                   r.reading_count as readings
-            from production_data_1min r
-            where r.machine_id = p_machine_id
-              and ((r.bucket >= v_part.first_minute and r.bucket < v_part.last_minute)
-                   -- Past retention a minute can't be divided: it counts where it begins.
-                   or (r.bucket = v_part.last_minute and r.bucket >= v_part.first_minute and r.bucket < v_part.part_end
-                       and not exists (
-                           select from production_data d
-                           where d.machine_id = p_machine_id
-                             and d.time >= v_part.last_minute and d.time < v_next)))
-            union all
-            select d.production_count, (d.operating_mode = 'running')::integer, (d.operating_mode = 'idle')::integer,
-                   (d.operating_mode in ('maintenance', 'fault'))::integer, (d.operating_mode = 'offline')::integer, 1
-            from production_data d
-            where d.machine_id = p_machine_id and d.time >= v_part.part_start and d.time < least(v_part.first_minute, v_part.part_end)
-            union all
-            select d.production_count, (d.operating_mode = 'running')::integer, (d.operating_mode = 'idle')::integer,
-                   (d.operating_mode in ('maintenance', 'fault'))::integer, (d.operating_mode = 'offline')::integer, 1
-            from production_data d
-            where d.machine_id = p_machine_id and d.time >= greatest(v_part.first_minute, v_part.last_minute) and d.time < v_part.part_end) p
-        having sum(p.readings) > 0;
-    end loop;
-end
-$$;
-comment on function enms.production_slices(uuid, timestamptz, timestamptz, boolean) is 'Production per hour, quarter-hour or part of one: its length h, units, readings by operating mode.';
 
 -- Whether a tariff prices a local time. Without a pinned search_path so that it is inlined into queries
 -- that ask it for every quarter-hour; it names no object outside pg_catalog.
@@ -304,50 +359,49 @@ comment on function enms.demand_charge_at(uuid, timestamptz) is 'Demand charge i
 
 -- The emission factor of a region on a day.
 create or replace function enms.carbon_factor_on(p_region text, p_day date) returns numeric
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, public, pg_temp
 as $$
-    select c.emission_factor_kg_co2_per_kwh
-    from carbon_factors c
-    where c.region = p_region and c.is_active
-      and c.valid_from <= p_day and (c.valid_to is null or c.valid_to >= p_day)
-    order by c.valid_from desc
-    limit 1;
+begin
+    return (
+        select c.emission_factor_kg_co2_per_kwh
+        from carbon_factors c
+        where c.region = p_region and c.is_active
+          and c.valid_from <= p_day and (c.valid_to is null or c.valid_to >= p_day)
+        order by c.valid_from desc
+        limit 1);
+end
 $$;
 comment on function enms.carbon_factor_on(text, date) is 'Emission factor of a region on a local day, kg CO2 per kWh; NULL where none is valid.';
 
 -- The quarter-hour in which a slice has its peak demand.
 create or replace function enms.peak_time(p_machine_id uuid, p_slice timestamptz, p_peak_kw numeric) returns timestamptz
-language plpgsql stable parallel safe
+language plpgsql stable parallel safe strict
 set search_path = pg_catalog, public, pg_temp
-set plan_cache_mode = force_custom_plan
 as $$
-declare
-    v_end timestamptz := p_slice + interval '1 hour';
 begin
     return (
-        select min(r.bucket)
-        from energy_readings_15min r
-        where r.machine_id = p_machine_id and r.bucket >= p_slice and r.bucket < v_end and r.peak_demand_kw = p_peak_kw);
+        select min(s.slice)
+        from enms.energy_slices(array[p_machine_id], p_slice, p_slice + interval '1 hour', false) s
+        where s.peak_kw = p_peak_kw);
 end
 $$;
 comment on function enms.peak_time(uuid, timestamptz, numeric) is 'Start of the first quarter-hour of an hour (or of the quarter-hour itself) whose demand is the peak.';
 
--- Every figure of one machine in a range, unrounded: what the KPI functions and the views publish.
+-- Every figure of machines of one factory in a range, unrounded: what the KPI functions and the views publish.
 create or replace function enms.machine_figures(
-    p_machine_id uuid, p_start_time timestamptz, p_end_time timestamptz,
+    p_machine_ids uuid[], p_start_time timestamptz, p_end_time timestamptz,
     p_factory_id uuid default null, p_region text default null)
 returns table (
-    readings bigint, energy_kwh numeric, avg_power_kw numeric,
-    peak_kw numeric, peak_time timestamptz, mean_demand_kw numeric, load_factor numeric, units bigint,
+    machine_id uuid, readings bigint, energy_kwh numeric, avg_power_kw numeric,
+    peak_kw numeric, peak_slice timestamptz, mean_demand_kw numeric, load_factor numeric, units bigint,
     cost numeric, priced_kwh numeric, first_currency text, last_currency text,
     co2_kg numeric, factored_kwh numeric, coverage_percent numeric)
 language plpgsql stable parallel safe
 set search_path = pg_catalog, public, pg_temp
-set plan_cache_mode = force_custom_plan
+set plan_cache_mode = force_generic_plan
 as $$
 declare
-    v_machine machines := enms.require_machine(p_machine_id);
     v_factory factories;
     v_tariffs uuid;
     v_region  text;
@@ -355,7 +409,13 @@ declare
     v_zone    text;
     v_changes timestamp[];
 begin
-    select * into v_factory from factories f where f.id = v_machine.factory_id;
+    select f.* into v_factory
+    from machines m join factories f on f.id = m.factory_id
+    where m.id = any (p_machine_ids)
+    limit 1;
+    if not found then
+        return;
+    end if;
     v_tariffs := coalesce(p_factory_id, v_factory.id);
     v_region := coalesce(p_region, v_factory.grid_region, 'default');
     v_by_hour := enms.hours_are_whole(v_factory.id, v_tariffs, p_start_time, p_end_time);
@@ -368,57 +428,78 @@ begin
           where t.factory_id = v_tariffs and t.is_active) t;
     return query
     with s as materialized (
-        select * from enms.energy_slices(p_machine_id, p_start_time, p_end_time, v_by_hour)),
-    peak as (
-        select d.peak_kw as kw, d.slice from s d where d.demands > 0 order by d.peak_kw desc, d.slice limit 1),
-    zones as (
-        select t as tariff, t.is_time_of_use, coalesce(t.timezone, f.timezone) as zone
-        from energy_tariffs t join factories f on f.id = t.factory_id
-        where t.factory_id = v_tariffs and t.is_active),
+        select * from enms.energy_slices(p_machine_ids, p_start_time, p_end_time, v_by_hour)),
+    totals as materialized (
+        select s.machine_id, sum(s.readings)::bigint as readings, sum(s.energy_kwh) as kwh, sum(s.sum_power_kw) as power_kw,
+               sum(s.sum_demand_kw) / nullif(sum(s.demands), 0) as mean_kw, max(s.peak_kw) as peak_kw
+        from s group by 1),
+    peaks as (
+        select s.machine_id, min(s.slice) as slice
+        from s join totals t on t.machine_id = s.machine_id and t.peak_kw = s.peak_kw
+        group by 1),
     -- A rate depends on the hour of the local week and on which tariffs are valid, so a year of slices has few
     -- rates to look up; where tariffs keep different zones, each slice is looked up.
-    rate_hours as (
-        select min(h.slice) as slice, sum(h.energy_kwh) as energy_kwh
-        from (select s.slice, s.energy_kwh, s.slice at time zone v_zone as local from s) h
-        group by coalesce(extract(epoch from h.local)::bigint / 3600 % 168, extract(epoch from h.slice)::bigint),
-                 width_bucket(h.local, v_changes)),
-    priced as (
-        select sum(h.energy_kwh * r.rate) as cost, sum(h.energy_kwh) as kwh,
-               min(r.currency) as first_currency, max(r.currency) as last_currency
-        from rate_hours h
+    rate_hours as materialized (
+        select l.machine_id, coalesce(date_part('epoch', l.local)::bigint / 3600 % 168, date_part('epoch', l.slice)::bigint) as hour,
+               width_bucket(l.local, v_changes) as validity, min(l.slice) as slice, sum(l.energy_kwh) as energy_kwh
+        from (select s.machine_id, s.slice, s.energy_kwh, s.slice at time zone v_zone as local from s) l
+        group by 1, 2, 3),
+    rates as (
+        select h.hour, h.validity, t.rate_per_kwh as rate, t.currency
+        from (select r.hour, r.validity, min(r.slice) as slice from rate_hours r group by 1, 2) h
         cross join lateral (
-            select (z.tariff).rate_per_kwh as rate, (z.tariff).currency as currency
+            select z.rate_per_kwh, z.currency
             -- The fence keeps the local time from being worked out again at each place that uses it.
-            from (select z.*, h.slice at time zone z.zone as local from zones z offset 0) z
+            from (select t as tariff, t.rate_per_kwh, t.currency, t.is_time_of_use,
+                         h.slice at time zone coalesce(t.timezone, f.timezone) as local
+                  from energy_tariffs t join factories f on f.id = t.factory_id
+                  where t.factory_id = v_tariffs and t.is_active
+                  offset 0) z
             where enms.tariff_applies(z.tariff, z.local)
             order by z.is_time_of_use desc
-            limit 1) r),
-    by_day as (
-        select (s.slice at time zone v_factory.timezone)::date as day, sum(s.energy_kwh) as kwh from s group by 1),
+            limit 1) t),
+    priced as (
+        select h.machine_id, sum(h.energy_kwh * r.rate) as cost, sum(h.energy_kwh) as kwh,
+               min(r.currency) as first_currency, max(r.currency) as last_currency
+        from rate_hours h join rates r on r.hour = h.hour and r.validity is not distinct from h.validity
+        group by 1),
+    by_day as materialized (
+        select s.machine_id, (s.slice at time zone v_factory.timezone)::date as day, sum(s.energy_kwh) as kwh from s group by 1, 2),
+    factors as (
+        select d.day, c.factor
+        from (select distinct b.day from by_day b) d
+        cross join lateral (
+            select c.emission_factor_kg_co2_per_kwh as factor
+            from carbon_factors c
+            where c.region = v_region and c.is_active and c.valid_from <= d.day and (c.valid_to is null or c.valid_to >= d.day)
+            order by c.valid_from desc
+            limit 1) c),
     factored as (
-        select sum(d.kwh * d.factor) as co2_kg, sum(d.kwh) filter (where d.factor is not null) as kwh
-        from (select d.kwh, enms.carbon_factor_on(v_region, d.day) as factor from by_day d) d),
-    total as (
-        select coalesce(sum(s.readings), 0)::bigint as readings, coalesce(sum(s.energy_kwh), 0) as kwh,
-               sum(s.sum_power_kw) as power_kw, sum(s.sum_demand_kw) / nullif(sum(s.demands), 0) as mean_kw
-        from s)
-    select t.readings, t.kwh, t.power_kw / nullif(t.readings, 0),
-           peak.kw, enms.peak_time(p_machine_id, peak.slice, peak.kw), round(t.mean_kw, 12),
+        select d.machine_id, sum(d.kwh * f.factor) as co2_kg, sum(d.kwh) as kwh
+        from by_day d join factors f on f.day = d.day
+        group by 1),
+    produced as (
+        select p.machine_id, sum(p.units)::bigint as units
+        from enms.production_slices(p_machine_ids, p_start_time, p_end_time, interval '1 day') p group by 1)
+    select m.id, coalesce(t.readings, 0), coalesce(t.kwh, 0), t.power_kw / t.readings,
+           t.peak_kw, k.slice, round(t.mean_kw, 12),
            -- Quotients end after some twenty digits; rounding here keeps exact halves exact for the last rounding.
-           case when peak.kw > 0 then round(least(greatest(t.mean_kw / peak.kw, 0), 1), 12) end,
-           (select coalesce(sum(p.units), 0)::bigint
-            from enms.production_slices(p_machine_id, p_start_time, p_end_time, true) p),
-           coalesce(priced.cost, 0), coalesce(priced.kwh, 0), priced.first_currency::text, priced.last_currency::text,
-           coalesce(factored.co2_kg, 0), coalesce(factored.kwh, 0),
-           least(t.readings * v_machine.data_interval_seconds
+           case when t.peak_kw > 0 then round(least(greatest(t.mean_kw / t.peak_kw, 0), 1), 12) end,
+           coalesce(u.units, 0),
+           coalesce(p.cost, 0), coalesce(p.kwh, 0), p.first_currency::text, p.last_currency::text,
+           coalesce(f.co2_kg, 0), coalesce(f.kwh, 0),
+           least(coalesce(t.readings, 0) * m.data_interval_seconds
                  / extract(epoch from p_end_time - p_start_time) * 100, 100)
-    from total t
-    cross join priced
-    cross join factored
-    left join peak on true;
+    from machines m
+    left join totals t on t.machine_id = m.id
+    left join peaks k on k.machine_id = m.id
+    left join priced p on p.machine_id = m.id
+    left join factored f on f.machine_id = m.id
+    left join produced u on u.machine_id = m.id
+    where m.id = any (p_machine_ids);
 end
 $$;
-comment on function enms.machine_figures(uuid, timestamptz, timestamptz, uuid, text) is 'Every figure of one machine in [start, end), unrounded; the KPI functions and views publish them.';
+comment on function enms.machine_figures(uuid[], timestamptz, timestamptz, uuid, text) is 'Every figure of machines of one factory in [start, end), unrounded; the KPI functions and views publish them.';
 
 -- Specific energy consumption: energy per unit produced.
 create or replace function public.calculate_sec(p_machine_id uuid, p_start_time timestamptz, p_end_time timestamptz)
@@ -434,7 +515,7 @@ begin
     return query
     select p_machine_id, round(k.energy_kwh / nullif(k.units, 0), 4), round(k.energy_kwh, 3), k.units,
            round(extract(epoch from p_end_time - p_start_time) / 3600, 2)
-    from enms.machine_figures(p_machine_id, p_start_time, p_end_time) k
+    from enms.machine_figures(array[p_machine_id], p_start_time, p_end_time) k
     where k.readings > 0;
 end
 $$;
@@ -450,8 +531,8 @@ begin
     perform enms.require_machine(p_machine_id);
     perform enms.require_range(p_start_time, p_end_time);
     return query
-    select p_machine_id, round(k.peak_kw, 3), k.peak_time, round(k.avg_power_kw, 3)
-    from enms.machine_figures(p_machine_id, p_start_time, p_end_time) k
+    select p_machine_id, round(k.peak_kw, 3), enms.peak_time(p_machine_id, k.peak_slice, k.peak_kw), round(k.avg_power_kw, 3)
+    from enms.machine_figures(array[p_machine_id], p_start_time, p_end_time) k
     where k.readings > 0;
 end
 $$;
@@ -471,7 +552,7 @@ begin
     return query
     select p_machine_id, round(k.load_factor, 4), round(k.load_factor * 100, 2),
            round(k.mean_demand_kw, 3), round(k.peak_kw, 3)
-    from enms.machine_figures(p_machine_id, p_start_time, p_end_time) k
+    from enms.machine_figures(array[p_machine_id], p_start_time, p_end_time) k
     where k.readings > 0;
 end
 $$;
@@ -495,7 +576,7 @@ begin
     return query
     select p_machine_id, round(k.cost, 2), round(k.energy_kwh, 3), round(k.cost / nullif(k.priced_kwh, 0), 6),
            enms.require_one_currency(k.first_currency, k.last_currency), round(k.energy_kwh - k.priced_kwh, 3)
-    from enms.machine_figures(p_machine_id, p_start_time, p_end_time, p_factory_id) k;
+    from enms.machine_figures(array[p_machine_id], p_start_time, p_end_time, p_factory_id) k;
 end
 $$;
 comment on function public.calculate_energy_cost(uuid, timestamptz, timestamptz, uuid) is 'Energy cost in [start, end) at the tariffs of the machine''s factory, or of p_factory_id; energy that no tariff prices is reported, not priced. Always one row.';
@@ -519,7 +600,7 @@ begin
     return query
     select p_machine_id, round(k.co2_kg, 3), round(k.energy_kwh, 3), round(k.co2_kg / nullif(k.factored_kwh, 0), 6),
            round(k.co2_kg / nullif(k.units, 0), 6), round(k.energy_kwh - k.factored_kwh, 3)
-    from enms.machine_figures(p_machine_id, p_start_time, p_end_time, null, p_region) k
+    from enms.machine_figures(array[p_machine_id], p_start_time, p_end_time, null, p_region) k
     where k.readings > 0;
 end
 $$;
@@ -551,7 +632,7 @@ begin
            enms.require_one_currency(k.first_currency, k.last_currency),
            round(k.energy_kwh - k.priced_kwh, 3), round(k.energy_kwh - k.factored_kwh, 3),
            round(k.coverage_percent, 2)
-    from enms.machine_figures(p_machine_id, p_start_time, p_end_time) k;
+    from enms.machine_figures(array[p_machine_id], p_start_time, p_end_time) k;
 end
 $$;
 comment on function public.calculate_all_kpis(uuid, timestamptz, timestamptz) is 'All KPIs of a machine in [start, end); each defined as in the function of its own. Always one row; data_coverage_percent is readings present / expected.';
@@ -584,7 +665,7 @@ begin
                round(coalesce(sum(p.hours * (p.running + p.idle) / p.readings), 0), 12) as and_idle,
                round(coalesce(sum(p.hours * (p.running + p.idle + p.downtime) / p.readings), 0), 12) as and_downtime,
                round(coalesce(sum(p.hours * (p.running + p.idle + p.downtime + p.offline) / p.readings), 0), 12) as and_offline
-        from enms.production_slices(p_machine_id, p_start_time, p_end_time, false) p) h;
+        from enms.production_slices(array[p_machine_id], p_start_time, p_end_time, interval '15 minutes') p) h;
 end
 $$;
 comment on function public.get_machine_operating_hours(uuid, timestamptz, timestamptz) is 'Hours by operating mode in [start, end): each quarter-hour is shared among the modes of its readings, unknown without one; the parts add up to total_hours. Always one row.';
@@ -611,9 +692,8 @@ begin
            enms.require_one_currency(min(k.first_currency), max(k.last_currency)),
            round(coalesce(sum(k.energy_kwh - k.priced_kwh), 0), 3),
            round(coalesce(sum(k.energy_kwh - k.factored_kwh), 0), 3)
-    from machines m
-    cross join lateral enms.machine_figures(m.id, p_start_time, p_end_time) k
-    where m.factory_id = p_factory_id;
+    from enms.machine_figures(array(select m.id from machines m where m.factory_id = p_factory_id), p_start_time, p_end_time) k
+    join machines m on m.id = k.machine_id;
 end
 $$;
 comment on function public.get_factory_summary(uuid, timestamptz, timestamptz) is 'Sum of a factory''s machines in [start, end); avg_load_factor is weighted by energy. Always one row.';
@@ -642,13 +722,14 @@ grant execute
                 enms.require_machine(uuid),
                 enms.require_factory(uuid),
                 enms.require_one_currency(text, text),
-                enms.range_parts(timestamptz, timestamptz, boolean),
+                enms.rollup_levels(text, timestamptz, timestamptz),
+                enms.range_parts(text, timestamptz, timestamptz, interval),
                 enms.hours_are_whole(uuid, uuid, timestamptz, timestamptz),
-                enms.energy_slices(uuid, timestamptz, timestamptz, boolean),
-                enms.production_slices(uuid, timestamptz, timestamptz, boolean),
+                enms.energy_slices(uuid[], timestamptz, timestamptz, boolean),
+                enms.production_slices(uuid[], timestamptz, timestamptz, interval),
                 enms.peak_time(uuid, timestamptz, numeric),
                 enms.tariff_applies(public.energy_tariffs, timestamp),
                 enms.demand_charge_at(uuid, timestamptz),
                 enms.carbon_factor_on(text, date),
-                enms.machine_figures(uuid, timestamptz, timestamptz, uuid, text)
+                enms.machine_figures(uuid[], timestamptz, timestamptz, uuid, text)
     to enms_reader;

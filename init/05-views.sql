@@ -136,18 +136,18 @@ create or replace view public.v_today_summary as
 select
     m.id as machine_id, m.name as machine_name, m.type as machine_type, f.name as factory_name,
     round(k.energy_kwh, 3) as energy_today_kwh,
-    round(k.avg_power_kw, 3) as avg_power_today_kw,
+    round(coalesce(k.avg_power_kw, 0), 3) as avg_power_today_kw,
     round(k.peak_kw, 3) as peak_demand_today_kw,
     k.units as production_today_units,
     round(k.energy_kwh / nullif(k.units, 0), 4) as sec_today,
     case when k.first_currency is not distinct from k.last_currency then round(k.cost, 2) end as cost_today,
     round(k.co2_kg, 3) as co2_today_kg,
     case when k.first_currency = k.last_currency then k.first_currency::varchar(3) end as currency
-from public.machines m
-join public.factories f on f.id = m.factory_id
-join enms.factory_periods p on p.factory_id = m.factory_id
-cross join lateral enms.machine_figures(m.id, p.day_start, p.until) k
-where m.is_active;
+from public.factories f
+join enms.factory_periods p on p.factory_id = f.id
+cross join lateral enms.machine_figures(
+    array(select a.id from public.machines a where a.factory_id = f.id and a.is_active), p.day_start, p.until) k
+join public.machines m on m.id = k.machine_id;
 comment on view public.v_today_summary is 'KPIs of each active machine since local midnight, as calculate_all_kpis gives them; cost is NULL where two currencies apply.';
 comment on column public.v_today_summary.machine_id is 'machines.id.';
 comment on column public.v_today_summary.machine_name is 'Name of the machine.';
@@ -166,18 +166,18 @@ create or replace view public.v_week_summary as
 select
     m.id as machine_id, m.name as machine_name, m.type as machine_type, f.name as factory_name,
     round(k.energy_kwh, 3) as energy_week_kwh,
-    round(k.avg_power_kw, 3) as avg_power_week_kw,
+    round(coalesce(k.avg_power_kw, 0), 3) as avg_power_week_kw,
     round(k.peak_kw, 3) as peak_demand_week_kw,
     k.units as production_week_units,
     round(k.energy_kwh / nullif(k.units, 0), 4) as sec_week,
     case when k.first_currency is not distinct from k.last_currency then round(k.cost, 2) end as cost_week,
     round(k.co2_kg, 3) as co2_week_kg,
     case when k.first_currency = k.last_currency then k.first_currency::varchar(3) end as currency
-from public.machines m
-join public.factories f on f.id = m.factory_id
-join enms.factory_periods p on p.factory_id = m.factory_id
-cross join lateral enms.machine_figures(m.id, p.week_start, p.until) k
-where m.is_active;
+from public.factories f
+join enms.factory_periods p on p.factory_id = f.id
+cross join lateral enms.machine_figures(
+    array(select a.id from public.machines a where a.factory_id = f.id and a.is_active), p.week_start, p.until) k
+join public.machines m on m.id = k.machine_id;
 comment on view public.v_week_summary is 'KPIs of each active machine since Monday''s local midnight, as calculate_all_kpis gives them; cost is NULL where two currencies apply.';
 comment on column public.v_week_summary.machine_id is 'machines.id.';
 comment on column public.v_week_summary.machine_name is 'Name of the machine.';
@@ -219,9 +219,8 @@ cross join lateral (
                 then round(coalesce(sum(g.cost), 0), 2) end as cost_today,
            round(coalesce(sum(g.co2_kg), 0), 3) as co2_today_kg,
            case when min(g.first_currency) = max(g.last_currency) then min(g.first_currency)::varchar(3) end as currency
-    from public.machines m
-    cross join lateral enms.machine_figures(m.id, p.day_start, p.until) g
-    where m.factory_id = f.id) k;
+    from enms.machine_figures(
+        array(select m.id from public.machines m where m.factory_id = f.id), p.day_start, p.until) g) k;
 comment on view public.v_factory_dashboard is 'Each factory now and since local midnight, as get_factory_summary gives it; kW, kWh, kg.';
 comment on column public.v_factory_dashboard.factory_id is 'factories.id.';
 comment on column public.v_factory_dashboard.factory_name is 'Name of the factory.';
@@ -327,18 +326,21 @@ comment on column public.v_power_trend_24h.power_kw is 'Power, kW.';
 
 create or replace view public.v_energy_trend_30d as
 select
-    (r.bucket at time zone p.timezone)::date as date,
-    r.machine_id,
-    round(sum(r.total_energy_kwh), 3) as energy_kwh,
-    round(max(r.peak_demand_kw), 3) as peak_demand_kw,
-    case when max(r.peak_demand_kw) > 0
-         then round(least(greatest(avg(r.avg_power_kw) / max(r.peak_demand_kw), 0), 1), 4) end as load_factor
-from public.energy_readings_15min r
-join public.machines m on m.id = r.machine_id
-join enms.factory_periods p on p.factory_id = m.factory_id
-where r.bucket >= now() - interval '31 days'
-  and (r.bucket at time zone p.timezone)::date between p.today - 29 and p.today
-group by 1, 2;
+    d.date, d.machine_id,
+    round(d.energy_kwh, 3) as energy_kwh,
+    round(d.peak_kw, 3) as peak_demand_kw,
+    case when d.peak_kw > 0 then round(least(greatest(d.mean_kw / d.peak_kw, 0), 1), 4) end as load_factor
+from (
+    select (s.slice at time zone p.timezone)::date as date, s.machine_id, sum(s.energy_kwh) as energy_kwh,
+           max(s.peak_kw) as peak_kw, sum(s.sum_demand_kw) / nullif(sum(s.demands), 0) as mean_kw
+    from enms.factory_periods p
+    cross join lateral (
+        select (p.today - 29)::timestamp at time zone p.timezone as start_time,
+               (p.today + 1)::timestamp at time zone p.timezone as end_time) r
+    cross join lateral enms.energy_slices(
+        array(select m.id from public.machines m where m.factory_id = p.factory_id), r.start_time, r.end_time,
+        enms.hours_are_whole(p.factory_id, p.factory_id, r.start_time, r.end_time)) s
+    group by 1, 2) d;
 comment on view public.v_energy_trend_30d is 'Electricity by machine and local day over 30 days: energy kWh, peak demand kW, load factor.';
 comment on column public.v_energy_trend_30d.date is 'Local day.';
 comment on column public.v_energy_trend_30d.machine_id is 'machines.id.';
@@ -356,24 +358,24 @@ select
     round(k.cost, 2) + round(k.demand_charge, 2) as total_cost,
     k.currency,
     round(k.unpriced_kwh, 3) as unpriced_energy_kwh
-from public.machines m
-join public.factories f on f.id = m.factory_id
--- A UTC day lies in at most two local months.
+from public.factories f
+-- No local day begins or ends more than a day away from its UTC day.
 cross join lateral (
-    select date_trunc('month', r.bucket at time zone f.timezone)::date as month
+    select generate_series(
+               date_trunc('month', (min(r.bucket) - interval '1 day') at time zone f.timezone),
+               (max(r.bucket) + interval '2 days') at time zone f.timezone,
+               interval '1 month')::date as month
     from public.energy_readings_1day r
-    where r.machine_id = m.id
-    union
-    select date_trunc('month', (r.bucket + interval '1 day' - interval '1 microsecond') at time zone f.timezone)::date
-    from public.energy_readings_1day r
-    where r.machine_id = m.id) l
+    where r.machine_id in (select a.id from public.machines a where a.factory_id = f.id)) l
 cross join lateral (
-    select g.energy_kwh, g.peak_kw, g.energy_kwh - g.priced_kwh as unpriced_kwh, g.readings,
+    select g.machine_id, g.energy_kwh, g.peak_kw, g.energy_kwh - g.priced_kwh as unpriced_kwh, g.readings,
            case when g.first_currency is not distinct from g.last_currency then g.cost end as cost,
            case when g.first_currency = g.last_currency then g.first_currency::varchar(3) end as currency,
-           coalesce(greatest(g.peak_kw, 0) * enms.demand_charge_at(f.id, g.peak_time), 0) as demand_charge
-    from enms.machine_figures(m.id, l.month::timestamp at time zone f.timezone,
-                              (l.month + interval '1 month') at time zone f.timezone) g) k
+           coalesce(greatest(g.peak_kw, 0) * enms.demand_charge_at(f.id, g.peak_slice), 0) as demand_charge
+    from enms.machine_figures(
+        array(select a.id from public.machines a where a.factory_id = f.id),
+        l.month::timestamp at time zone f.timezone, (l.month + interval '1 month') at time zone f.timezone) g) k
+join public.machines m on m.id = k.machine_id
 where k.readings > 0;
 comment on view public.v_monthly_cost_breakdown is 'Energy cost and demand charge by machine and local month, in the tariffs'' currency; NULL where two apply.';
 comment on column public.v_monthly_cost_breakdown.month is 'First day of the local month.';
@@ -391,18 +393,24 @@ comment on column public.v_monthly_cost_breakdown.unpriced_energy_kwh is 'Energy
 
 create or replace view public.v_carbon_emissions_tracking as
 select
-    d.date, d.machine_id, d.machine_name, d.factory_name,
+    d.date, d.machine_id, m.name as machine_name, f.name as factory_name,
     round(d.energy_kwh, 3) as total_energy_kwh,
     round(d.energy_kwh * c.factor, 3) as total_co2_kg,
     round(d.energy_kwh * c.factor / 1000, 6) as total_co2_tonnes
-from (
-    select (r.bucket at time zone f.timezone)::date as date, m.id as machine_id, m.name as machine_name,
-           f.name as factory_name, coalesce(f.grid_region, 'default') as region, sum(r.total_energy_kwh) as energy_kwh
-    from public.energy_readings_15min r
-    join public.machines m on m.id = r.machine_id
-    join public.factories f on f.id = m.factory_id
-    group by 1, 2, 3, 4, 5) d
-cross join lateral (select enms.carbon_factor_on(d.region, d.date) as factor) c;
+from public.factories f
+cross join lateral (
+    select min(r.bucket) as start_time, max(r.bucket) + interval '1 day' as end_time
+    from public.energy_readings_1day r
+    where r.machine_id in (select a.id from public.machines a where a.factory_id = f.id)
+    having min(r.bucket) is not null) t
+cross join lateral (
+    select s.machine_id, (s.slice at time zone f.timezone)::date as date, sum(s.energy_kwh) as energy_kwh
+    from enms.energy_slices(
+        array(select a.id from public.machines a where a.factory_id = f.id), t.start_time, t.end_time,
+        enms.hours_are_whole(f.id, f.id, t.start_time, t.end_time)) s
+    group by 1, 2) d
+join public.machines m on m.id = d.machine_id
+cross join lateral (select enms.carbon_factor_on(coalesce(f.grid_region, 'default'), d.date) as factor) c;
 comment on view public.v_carbon_emissions_tracking is 'Electricity and its CO2 by machine and local day; kWh, kg, t; CO2 is NULL on a day without a factor.';
 comment on column public.v_carbon_emissions_tracking.date is 'Local day.';
 comment on column public.v_carbon_emissions_tracking.machine_id is 'machines.id.';
@@ -420,3 +428,9 @@ grant select
        public.v_power_trend_24h, public.v_energy_trend_30d, public.v_monthly_cost_breakdown,
        public.v_carbon_emissions_tracking
     to enms_reader;
+
+-- Helpers as an earlier version of this schema had them; nothing names them any more.
+drop function if exists enms.machine_figures(uuid, timestamptz, timestamptz, uuid, text);
+drop function if exists enms.energy_slices(uuid, timestamptz, timestamptz, boolean);
+drop function if exists enms.production_slices(uuid, timestamptz, timestamptz, boolean);
+drop function if exists enms.range_parts(timestamptz, timestamptz, boolean);

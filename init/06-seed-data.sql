@@ -64,5 +64,5 @@ select not exists (select from enms.schema_version) as first_boot \gset
 
 -- The completion marker stays last: it tells health check and verifier that every file ran to its end.
 insert into enms.schema_version (version, spec_digest) values
-    ('1.0.0', 'dcc4eb60c8fb5d760e0650071948611cd66e4f8cfe8c63206215956fb6920bce')
+    ('1.0.0', 'f10f38b371214fc65d4f544ddb19a4450535429a34d28256a963aaec2e85ddea')
 on conflict do nothing;
