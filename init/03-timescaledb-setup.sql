@@ -735,6 +735,7 @@ declare
     v_rollup  record;
     v_day     record;
     v_thinned record;
+    v_stored  boolean;
     v_end     timestamptz;
     v_newest  bigint;
 begin
@@ -777,43 +778,62 @@ begin
         loop
             -- Both ends as values: the planner leaves out the other chunks only for those.
             v_end := v_day.start + interval '1 day';
-            execute format(
-                'with touched as (
-                     select t.machine_id, t.bucket, t.carrier, sum(t.written) as written, sum(t.gone) as gone
-                     from enms.touched_history t
-                     where t.source = $1 and (t.carrier <> '''') = $2 and t.bucket >= $3 and t.bucket < $4
-                     group by 1, 2, 3),
-                 stored as materialized (
-                     select m.* from %1$s m
+            execute format('select exists (select from %s m where m.bucket >= $1 and m.bucket < $2 and m.machine_id = any ($3))',
+                           v_rollup.stored)
+            into v_stored using v_day.start, v_end, v_day.machines;
+            -- Apart, as a statement does not see what it has itself done to a compressed chunk.
+            if v_stored then
+                execute format(
+                    'with touched as (
+                         select t.machine_id, t.bucket, t.carrier, sum(t.written) as written, sum(t.gone) as gone
+                         from enms.touched_history t
+                         where t.source = $1 and (t.carrier <> '''') = $2 and t.bucket >= $3 and t.bucket < $4
+                         group by 1, 2, 3),
+                     stored as materialized (
+                         select m.* from %1$s m
+                         where m.bucket >= $3 and m.bucket < $4 and m.machine_id = any ($5)
+                           and (m.machine_id, m.bucket, %3$s) in (select t.machine_id, t.bucket, t.carrier from touched t)),
+                     fresh as materialized (
+                         select d.* from (%2$s) d
+                         where d.bucket >= $3 and d.bucket < $4 and d.machine_id = any ($5)
+                           and (d.machine_id, d.bucket, %3$s) in (select t.machine_id, t.bucket, t.carrier from touched t))
+                     select t.machine_id, t.bucket, s.reading_count as had, coalesce(f.reading_count, 0) as has
+                     from touched t
+                     join (select %3$s as carrier, stored as row, stored.* from stored) s
+                       on s.machine_id = t.machine_id and s.bucket = t.bucket and s.carrier = t.carrier
+                     left join (select %3$s as carrier, fresh as row, fresh.* from fresh) f
+                       on f.machine_id = t.machine_id and f.bucket = t.bucket and f.carrier = t.carrier
+                     where s.reading_count > coalesce(f.reading_count, 0) - t.written + t.gone
+                       and s.row is distinct from f.row
+                     order by t.bucket limit 1', v_rollup.stored, v_rollup.definition, v_rollup.carrier)
+                into v_thinned
+                using v_rollup.source, v_rollup.other_carriers, v_day.start, v_end, v_day.machines;
+                if v_thinned.had is not null and current_setting('enms.past_retention', true) is distinct from 'replace' then
+                    raise exception 'readings of machine % in the minute % are past retention: % rolls up % of them, and these % are not the same',
+                        v_thinned.machine_id, v_thinned.bucket, v_rollup.view_name, v_thinned.had, v_thinned.has
+                        using errcode = 'object_not_in_prerequisite_state', table = v_rollup.source,
+                              hint = 'Send all readings of the minute in one transaction, after: set enms.past_retention = ''replace''.';
+                end if;
+                execute format(
+                    'with touched as materialized (
+                         select t.machine_id, t.bucket, t.carrier from enms.touched_history t
+                         where t.source = $1 and (t.carrier <> '''') = $2 and t.bucket >= $3 and t.bucket < $4)
+                     delete from %1$s m
                      where m.bucket >= $3 and m.bucket < $4 and m.machine_id = any ($5)
-                       and (m.machine_id, m.bucket, %3$s) in (select t.machine_id, t.bucket, t.carrier from touched t)),
+                       and (m.machine_id, m.bucket, %2$s) in (select t.machine_id, t.bucket, t.carrier from touched t)',
+                    v_rollup.stored, v_rollup.carrier)
+                using v_rollup.source, v_rollup.other_carriers, v_day.start, v_end, v_day.machines;
+            end if;
+            execute format(
+                'with touched as materialized (
+                     select distinct t.machine_id, t.bucket, t.carrier from enms.touched_history t
+                     where t.source = $1 and (t.carrier <> '''') = $2 and t.bucket >= $3 and t.bucket < $4),
                  fresh as materialized (
                      select d.* from (%2$s) d
                      where d.bucket >= $3 and d.bucket < $4 and d.machine_id = any ($5)
-                       and (d.machine_id, d.bucket, %3$s) in (select t.machine_id, t.bucket, t.carrier from touched t)),
-                 removed as (
-                     delete from %1$s m
-                     where m.bucket >= $3 and m.bucket < $4 and m.machine_id = any ($5)
-                       and (m.machine_id, m.bucket, %3$s) in (select t.machine_id, t.bucket, t.carrier from touched t)),
-                 added as (
-                     insert into %1$s select f.* from fresh f)
-                 select t.machine_id, t.bucket, s.reading_count as had, coalesce(f.reading_count, 0) as has
-                 from touched t
-                 join (select %3$s as carrier, stored as row, stored.* from stored) s
-                   on s.machine_id = t.machine_id and s.bucket = t.bucket and s.carrier = t.carrier
-                 left join (select %3$s as carrier, fresh as row, fresh.* from fresh) f
-                   on f.machine_id = t.machine_id and f.bucket = t.bucket and f.carrier = t.carrier
-                 where s.reading_count > coalesce(f.reading_count, 0) - t.written + t.gone
-                   and s.row is distinct from f.row
-                 order by t.bucket limit 1', v_rollup.stored, v_rollup.definition, v_rollup.carrier)
-            into v_thinned
+                       and (d.machine_id, d.bucket, %3$s) in (select t.machine_id, t.bucket, t.carrier from touched t))
+                 insert into %1$s select f.* from fresh f', v_rollup.stored, v_rollup.definition, v_rollup.carrier)
             using v_rollup.source, v_rollup.other_carriers, v_day.start, v_end, v_day.machines;
-            if v_thinned.had is not null and current_setting('enms.past_retention', true) is distinct from 'replace' then
-                raise exception 'readings of machine % in the minute % are past retention: % rolls up % of them, and these % are not the same',
-                    v_thinned.machine_id, v_thinned.bucket, v_rollup.view_name, v_thinned.had, v_thinned.has
-                    using errcode = 'object_not_in_prerequisite_state', table = v_rollup.source,
-                          hint = 'Send all readings of the minute in one transaction, after: set enms.past_retention = ''replace''.';
-            end if;
         end loop;
         -- A rollup is read from raw above its watermark, and a refresh moves that only when it finds live
         -- readings. In a database that holds nothing but history the rows above would wait unseen.
@@ -886,19 +906,22 @@ begin
         end if;
         return null;
     end if;
-    select min(n.time) into v_oldest from new_rows n;
     if tg_op = 'UPDATE' then
-        select least(v_oldest, min(o.time)) into v_oldest from old_rows o;
-    elsif v_oldest is not null then
+        select least(min(n.time), (select min(o.time) from old_rows o)) into v_oldest from new_rows n;
+    else
         -- From 2.23 on TimescaleDB does not tell its continuous aggregates of what a COPY writes to a table with
         -- a trigger like this one, and late readings would never be rolled up. So they are told here; a trigger
         -- can't tell COPY from INSERT, and being told twice does no harm.
-        insert into _timescaledb_catalog.continuous_aggs_hypertable_invalidation_log
-        select h.id, (extract(epoch from min(n.time)) * 1000000)::bigint, (extract(epoch from max(n.time)) * 1000000)::bigint
-        from new_rows n
-        join _timescaledb_catalog.hypertable h on h.schema_name = tg_table_schema and h.table_name = tg_table_name
-        where n.time >= v_horizon - interval '1 day'
-        group by h.id, time_bucket('1 day', n.time);
+        with days as (
+            select min(n.time) as first, max(n.time) as last
+            from new_rows n group by time_bucket('1 day', n.time)),
+        told as (
+            insert into _timescaledb_catalog.continuous_aggs_hypertable_invalidation_log
+            select h.id, (extract(epoch from d.first) * 1000000)::bigint, (extract(epoch from d.last) * 1000000)::bigint
+            from days d
+            join _timescaledb_catalog.hypertable h on h.schema_name = tg_table_schema and h.table_name = tg_table_name
+            where d.last >= v_horizon - interval '1 day')
+        select min(d.first) into v_oldest from days d;
     end if;
     if v_oldest < v_horizon then
         execute format(
@@ -1034,9 +1057,10 @@ grant select on enms.unfinished_refreshes to enms_reader;
         start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes',
         buckets_per_batch => 8760, if_not_exists => true);
 
-    -- Raw is compressed after 7 days and dropped after 90; the rollups are kept for good.
-    select not exists (select from timescaledb_information.hypertables
-                       where hypertable_schema = 'public' and hypertable_name = 'environmental_data'
+    -- Raw is compressed after 7 days and dropped after 90. The rollups are kept for good, those of a minute, by far
+    -- the largest, compressed once their refresh no longer reaches them.
+    select not exists (select from timescaledb_information.continuous_aggregates
+                       where view_schema = 'public' and view_name = 'environmental_data_1min'
                          and compression_enabled) as compression_missing \gset
     \if :compression_missing
         alter table public.energy_readings set (
@@ -1045,6 +1069,14 @@ grant select on enms.unfinished_refreshes to enms_reader;
             timescaledb.compress, timescaledb.compress_segmentby = 'machine_id', timescaledb.compress_orderby = 'time desc');
         alter table public.environmental_data set (
             timescaledb.compress, timescaledb.compress_segmentby = 'machine_id', timescaledb.compress_orderby = 'time desc');
+        alter materialized view public.energy_readings_1min set (
+            timescaledb.compress, timescaledb.compress_segmentby = 'machine_id', timescaledb.compress_orderby = 'bucket desc');
+        alter materialized view public.energy_by_carrier_1min set (
+            timescaledb.compress, timescaledb.compress_segmentby = 'machine_id, energy_type', timescaledb.compress_orderby = 'bucket desc');
+        alter materialized view public.production_data_1min set (
+            timescaledb.compress, timescaledb.compress_segmentby = 'machine_id', timescaledb.compress_orderby = 'bucket desc');
+        alter materialized view public.environmental_data_1min set (
+            timescaledb.compress, timescaledb.compress_segmentby = 'machine_id', timescaledb.compress_orderby = 'bucket desc');
     \endif
     -- Retention two hours after compression: run together, they deadlock over a chunk and one gives up.
     select date_trunc('day', now()) + interval '1 day' as night \gset
@@ -1054,6 +1086,14 @@ grant select on enms.unfinished_refreshes to enms_reader;
         schedule_interval => interval '12 hours', initial_start => :'night'::timestamptz + interval '1 hour', if_not_exists => true);
     select add_compression_policy('public.environmental_data', compress_after => interval '7 days',
         schedule_interval => interval '12 hours', initial_start => :'night'::timestamptz + interval '1 hour', if_not_exists => true);
+    select add_compression_policy('public.energy_readings_1min', compress_after => interval '62 days',
+        schedule_interval => interval '1 day', initial_start => :'night'::timestamptz + interval '2 hours', if_not_exists => true);
+    select add_compression_policy('public.energy_by_carrier_1min', compress_after => interval '62 days',
+        schedule_interval => interval '1 day', initial_start => :'night'::timestamptz + interval '2 hours', if_not_exists => true);
+    select add_compression_policy('public.production_data_1min', compress_after => interval '62 days',
+        schedule_interval => interval '1 day', initial_start => :'night'::timestamptz + interval '2 hours', if_not_exists => true);
+    select add_compression_policy('public.environmental_data_1min', compress_after => interval '62 days',
+        schedule_interval => interval '1 day', initial_start => :'night'::timestamptz + interval '2 hours', if_not_exists => true);
     select add_retention_policy('public.energy_readings', drop_after => interval '90 days',
         schedule_interval => interval '1 day', initial_start => :'night'::timestamptz + interval '3 hours', if_not_exists => true);
     select add_retention_policy('public.production_data', drop_after => interval '90 days',

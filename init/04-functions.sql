@@ -159,25 +159,31 @@ begin
         where l.width <= p_coarsest
         order by l.width desc
     loop
-        -- Many scattered changes would make a query of as many parts; then all between them is read as if it had changed.
-        if (select count(*) from unnest(v_level.stale)) > 8 then
-            v_level.stale := tstzmultirange(range_merge(v_level.stale));
-        end if;
         v_fresh := tstzmultirange(tstzrange('-infinity', v_level.watermark)) - v_level.stale;
-        select coalesce(range_agg(tstzrange(b.first, b.last)), '{}') into v_part
-        from (select time_bucket(v_level.width, lower(u) + v_level.width - interval '1 microsecond') as first,
-                     time_bucket(v_level.width, upper(u)) as last
-              from unnest(v_left * v_fresh) u) b
-        where b.first < b.last
-          -- A few minutes more cost less than planning for one more rollup.
-          and (v_level.level = 'minute' or b.first + 4 * v_level.width <= b.last);
-        v_left := v_left - v_part;
-        return query select v_level.level, v_level.stored, lower(u), upper(u) from unnest(v_part) u;
+        -- Many scattered changes would make a query of as many parts; then all between them is read as if it had changed.
+        if not isempty(v_level.stale) and (select count(*) from unnest(v_level.stale)) > 8 then
+            v_fresh := v_fresh - tstzmultirange(range_merge(v_level.stale));
+        end if;
+        v_fresh := v_left * v_fresh;
+        if not isempty(v_fresh) then
+            select coalesce(range_agg(tstzrange(b.first, b.last)), '{}') into v_part
+            from (select time_bucket(v_level.width, lower(u) + v_level.width - interval '1 microsecond') as first,
+                         time_bucket(v_level.width, upper(u)) as last
+                  from unnest(v_fresh) u) b
+            where b.first < b.last
+              -- A few minutes more cost less than planning for one more rollup.
+              and (v_level.level = 'minute' or b.first + 4 * v_level.width <= b.last);
+            v_left := v_left - v_part;
+            return query select v_level.level, v_level.stored, lower(u), upper(u) from unnest(v_part) u;
+        end if;
+        exit when isempty(v_left);
         if v_level.level = 'minute' and v_cut < p_end_time and v_cut >= p_start_time and v_cut < now() - interval '60 days' then
             return query select 'cut', v_level.stored, v_cut, v_cut + v_level.width;
         end if;
     end loop;
-    return query select 'raw', null::text, lower(u), upper(u) from unnest(v_left) u;
+    if not isempty(v_left) then
+        return query select 'raw', null::text, lower(u), upper(u) from unnest(v_left) u;
+    end if;
 end
 $$;
 comment on function enms.range_parts(text, timestamptz, timestamptz, interval) is 'Which part of a range is read from which stored rollup, and which from raw.';
@@ -429,24 +435,16 @@ begin
     return query
     with s as materialized (
         select * from enms.energy_slices(p_machine_ids, p_start_time, p_end_time, v_by_hour)),
-    totals as materialized (
-        select s.machine_id, sum(s.readings)::bigint as readings, sum(s.energy_kwh) as kwh, sum(s.sum_power_kw) as power_kw,
-               sum(s.sum_demand_kw) / nullif(sum(s.demands), 0) as mean_kw, max(s.peak_kw) as peak_kw
-        from s group by 1),
-    peaks as (
-        select s.machine_id, min(s.slice) as slice
-        from s join totals t on t.machine_id = s.machine_id and t.peak_kw = s.peak_kw
-        group by 1),
     -- A rate depends on the hour of the local week and on which tariffs are valid, so a year of slices has few
     -- rates to look up; where tariffs keep different zones, each slice is looked up.
-    rate_hours as materialized (
-        select l.machine_id, coalesce(date_part('epoch', l.local)::bigint / 3600 % 168, date_part('epoch', l.slice)::bigint) as hour,
-               width_bucket(l.local, v_changes) as validity, min(l.slice) as slice, sum(l.energy_kwh) as energy_kwh
-        from (select s.machine_id, s.slice, s.energy_kwh, s.slice at time zone v_zone as local from s) l
-        group by 1, 2, 3),
-    rates as (
+    slices as materialized (
+        select d.slice, (d.slice at time zone v_factory.timezone)::date as day,
+               coalesce(date_part('epoch', d.local)::bigint / 3600 % 168, date_part('epoch', d.slice)::bigint) as hour,
+               width_bucket(d.local, v_changes) as validity
+        from (select u.slice, u.slice at time zone v_zone as local from (select distinct s.slice from s) u) d),
+    rates as materialized (
         select h.hour, h.validity, t.rate_per_kwh as rate, t.currency
-        from (select r.hour, r.validity, min(r.slice) as slice from rate_hours r group by 1, 2) h
+        from (select d.hour, d.validity, min(d.slice) as slice from slices d group by 1, 2) h
         cross join lateral (
             select z.rate_per_kwh, z.currency
             -- The fence keeps the local time from being worked out again at each place that uses it.
@@ -458,25 +456,30 @@ begin
             where enms.tariff_applies(z.tariff, z.local)
             order by z.is_time_of_use desc
             limit 1) t),
-    priced as (
-        select h.machine_id, sum(h.energy_kwh * r.rate) as cost, sum(h.energy_kwh) as kwh,
-               min(r.currency) as first_currency, max(r.currency) as last_currency
-        from rate_hours h join rates r on r.hour = h.hour and r.validity is not distinct from h.validity
-        group by 1),
-    by_day as materialized (
-        select s.machine_id, (s.slice at time zone v_factory.timezone)::date as day, sum(s.energy_kwh) as kwh from s group by 1, 2),
-    factors as (
-        select d.day, c.factor
-        from (select distinct b.day from by_day b) d
+    factors as materialized (
+        select h.day, c.factor
+        from (select distinct d.day from slices d) h
         cross join lateral (
             select c.emission_factor_kg_co2_per_kwh as factor
             from carbon_factors c
-            where c.region = v_region and c.is_active and c.valid_from <= d.day and (c.valid_to is null or c.valid_to >= d.day)
+            where c.region = v_region and c.is_active and c.valid_from <= h.day and (c.valid_to is null or c.valid_to >= h.day)
             order by c.valid_from desc
             limit 1) c),
-    factored as (
-        select d.machine_id, sum(d.kwh * f.factor) as co2_kg, sum(d.kwh) as kwh
-        from by_day d join factors f on f.day = d.day
+    totals as materialized (
+        select s.machine_id, sum(s.readings)::bigint as readings, sum(s.energy_kwh) as kwh, sum(s.sum_power_kw) as power_kw,
+               sum(s.sum_demand_kw) / nullif(sum(s.demands), 0) as mean_kw, max(s.peak_kw) as peak_kw,
+               sum(s.energy_kwh * p.rate) as cost, sum(s.energy_kwh) filter (where p.rate is not null) as priced_kwh,
+               min(p.currency) as first_currency, max(p.currency) as last_currency,
+               sum(s.energy_kwh * p.factor) as co2_kg, sum(s.energy_kwh) filter (where p.factor is not null) as factored_kwh
+        from s
+        join (select d.slice, r.rate, r.currency, f.factor
+              from slices d
+              left join rates r on r.hour = d.hour and r.validity is not distinct from d.validity
+              left join factors f on f.day = d.day) p on p.slice = s.slice
+        group by 1),
+    peaks as (
+        select s.machine_id, min(s.slice) as slice
+        from s join totals t on t.machine_id = s.machine_id and t.peak_kw = s.peak_kw
         group by 1),
     produced as (
         select p.machine_id, sum(p.units)::bigint as units
@@ -486,15 +489,13 @@ begin
            -- Quotients end after some twenty digits; rounding here keeps exact halves exact for the last rounding.
            case when t.peak_kw > 0 then round(least(greatest(t.mean_kw / t.peak_kw, 0), 1), 12) end,
            coalesce(u.units, 0),
-           coalesce(p.cost, 0), coalesce(p.kwh, 0), p.first_currency::text, p.last_currency::text,
-           coalesce(f.co2_kg, 0), coalesce(f.kwh, 0),
+           coalesce(t.cost, 0), coalesce(t.priced_kwh, 0), t.first_currency::text, t.last_currency::text,
+           coalesce(t.co2_kg, 0), coalesce(t.factored_kwh, 0),
            least(coalesce(t.readings, 0) * m.data_interval_seconds
                  / extract(epoch from p_end_time - p_start_time) * 100, 100)
     from machines m
     left join totals t on t.machine_id = m.id
     left join peaks k on k.machine_id = m.id
-    left join priced p on p.machine_id = m.id
-    left join factored f on f.machine_id = m.id
     left join produced u on u.machine_id = m.id
     where m.id = any (p_machine_ids);
 end

@@ -64,5 +64,5 @@ select not exists (select from enms.schema_version) as first_boot \gset
 
 -- The completion marker stays last: it tells health check and verifier that every file ran to its end.
 insert into enms.schema_version (version, spec_digest) values
-    ('1.0.0', 'f10f38b371214fc65d4f544ddb19a4450535429a34d28256a963aaec2e85ddea')
+    ('1.0.0', 'aa1bebfb127af8eb2dd9014c6883de3070cbe5cd93ccdfda8024d01a449f335f')
 on conflict do nothing;

@@ -124,7 +124,7 @@ CHANGES = [
     Change("function's body", function("enms.carbon_factor_on", "desc", "asc"), ("body of enms.carbon_factor_on",)),
     Change("function's body and figures", function("enms.tariff_applies", ">= p_tariff.start_hour", "> p_tariff.start_hour"),
            ("body of enms.tariff_applies",)),
-    Change("function's figures", function("enms.energy_slices", "r.total_energy_kwh, r.sum_power_kw, r.total_readings", "r.total_energy_kwh * 2, r.sum_power_kw, r.total_readings"),
+    Change("function's figures", function("enms.energy_slices", "r.energy_kwh, r.power_kw, 1::bigint", "r.energy_kwh * 2, r.power_kw, 1::bigint"),
            ("body of enms.energy_slices", *(f"{name} on the known plant" for name in (
                "calculate_sec", "calculate_energy_cost", "calculate_carbon_intensity", "calculate_all_kpis", "get_factory_summary")))),
     Change("function's security", "alter function calculate_sec security definer", ("attributes of calculate_sec",)),

@@ -49,6 +49,10 @@ SHAPE: Table = {
             "end_offset": "interval",
             "refresh_every": "interval",
             "buckets_per_batch": int,
+            "segment_by?": [str],
+            "order_by?": [str],
+            "compress_after?": "interval",
+            "compress_every?": "interval",
         }
     },
     "functions": {"*": {"arguments": str, "returns": str, "options": str}},
@@ -93,9 +97,14 @@ class Spec:
     seed: Table
 
     @property
+    def compressed(self) -> dict[str, Table]:
+        """Hypertables and rollups whose old chunks are compressed."""
+        return self.hypertables | {name: rollup for name, rollup in self.rollups.items() if "compress_after" in rollup}
+
+    @property
     def jobs(self) -> int:
         """Background jobs that the policies need."""
-        return len(self.rollups) + 2 * len(self.hypertables)
+        return len(self.rollups) + len(self.compressed) + len(self.hypertables)
 
 
 def load(path: Path = SPEC) -> Spec:

@@ -28,7 +28,7 @@ def _plan(spec: Spec, sources: Sources, found: Inventory) -> Iterator[tuple[str,
         yield f"{path.name} can be run again", lambda path=path: _idempotent(sources, path.name)
     named = lambda kind: {f"{table}: {name}" for table in spec.tables for name in spec.tables[table].get(kind, {})}  # noqa: E731
     policies = {f"continuous_aggregate of {name}" for name in spec.rollups}
-    policies |= {f"{kind} of {name}" for name in spec.hypertables for kind in ("compression", "retention")}
+    policies |= {f"compression of {name}" for name in spec.compressed} | {f"retention of {name}" for name in spec.hypertables}
     sets = {
         "extensions": (spec.extensions, found.extensions),
         "roles": (spec.roles, found.roles),
@@ -90,7 +90,7 @@ def _repeats(statement: Statement) -> bool:
     if text.startswith("do "):
         # A block that makes something has to look first, or to catch that it is there.
         return "create " not in text or "if not exists" in text or "is null then" in text or "or replace" in text
-    if text.startswith("alter table"):
+    if text.startswith(("alter table", "alter materialized view")):
         return bool(re.search(r" set \(| if (not )?exists ", text))
     if text.startswith("drop"):
         return " if exists " in text

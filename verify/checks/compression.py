@@ -1,4 +1,4 @@
-"""Compression of hypertables: on, segmented and ordered as declared."""
+"""Compression of hypertables and rollups: on, segmented and ordered as declared."""
 
 from collections.abc import Iterator
 
@@ -9,24 +9,25 @@ from verify.spec import Spec
 
 @family("compression", 110)
 def plan(spec: Spec) -> Iterator[Check]:
-    for name in spec.hypertables:
+    for name in spec.compressed:
+        fact, parent = ("rollups", "rollup") if name in spec.rollups else ("hypertables", "hypertable")
         yield Check(
             f"compression of {name}",
-            lambda context, name=name: _settings(context, name),
-            ("hypertables", "compression"),
-            (f"hypertable {name}",),
+            lambda context, name=name, fact=fact: _settings(context, name, fact),
+            (fact, "compression"),
+            (f"{parent} {name}",),
             COMMUNITY,
         )
 
 
-def _settings(context: Context, name: str) -> Verdict:
-    declared = context.spec.hypertables[name]
+def _settings(context: Context, name: str, fact: str) -> Verdict:
+    declared = context.spec.compressed[name]
     segment, order = ", ".join(declared["segment_by"]), ", ".join(declared["order_by"])
     fix = (
-        f"alter table {name} set (timescaledb.compress, timescaledb.compress_segmentby = '{segment}', "
+        f"alter {'table' if fact == 'hypertables' else 'materialized view'} {name} set (timescaledb.compress, timescaledb.compress_segmentby = '{segment}', "
         f"timescaledb.compress_orderby = '{order}'); chunks compressed before keep their settings until recompressed."
     )
-    if not context.catalog.by_name("hypertables")[name]["compressed"]:
+    if not context.catalog.by_name(fact)[name]["compressed"]:
         return failed("off", fix)
     rows = [row for row in context.catalog.rows("compression") if row["name"] == name]
     found_segment = ", ".join(row["column_name"] for row in rows if row["segment"])

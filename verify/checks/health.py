@@ -18,15 +18,15 @@ SILENT_READINGS, SILENT = 10, 900
 @family("health", 190)
 def plan(spec: Spec) -> Iterator[Check]:
     yield Check("restoring mode", _restoring, ("server", "role_settings"))
-    for name in spec.hypertables:
-        there = (f"hypertable {name}",)
+    for name in spec.compressed:
         yield Check(
             f"old chunks of {name} are compressed", lambda context, name=name: _compressed(context, name),
-            ("chunks", "scheduler", "server"), there, COMMUNITY,
+            ("chunks", "scheduler", "server"), (f"{'rollup' if name in spec.rollups else 'hypertable'} {name}",), COMMUNITY,
         )  # fmt: skip
+    for name in spec.hypertables:
         yield Check(
             f"chunks of {name} past retention are dropped", lambda context, name=name: _dropped(context, name),
-            ("chunks", "scheduler", "server"), there, COMMUNITY,
+            ("chunks", "scheduler", "server"), (f"hypertable {name}",), COMMUNITY,
         )  # fmt: skip
     yield Check("readings in the future", _future, ("future",), tuple(f"table {name}" for name in spec.hypertables))
     yield Check("machines that stopped reporting", _silent, ("readings", "server"), ("table machines", "table energy_readings"))
@@ -45,7 +45,7 @@ def _left_over(context: Context, name: str, after: str, every: str) -> list[dict
 
     A chunk that a backfill has only just made is due from then on, and nothing is before the jobs could run.
     """
-    declared = context.spec.hypertables[name]
+    declared = context.spec.compressed[name]
     age, slack = timedelta(seconds=seconds(declared[after])), timedelta(seconds=RUNS * seconds(declared[every]))
     now, since = context.catalog.one("server")["now"], expected_since(context)
     rows = [row for row in context.catalog.rows("chunks") if row["name"] == name]

@@ -1,4 +1,4 @@
-"""Policies: exactly one refresh per rollup, one compression and one retention per hypertable, as declared."""
+"""Policies: exactly one refresh per rollup, one compression where it is declared, one retention per hypertable."""
 
 from collections.abc import Iterator
 
@@ -15,14 +15,15 @@ REMOVE = {REFRESH: "remove_continuous_aggregate_policy", COMPRESS: "remove_compr
 def names(spec: Spec) -> list[tuple[str, str, str]]:
     """Check name, kind and target of every policy that the spec calls for."""
     targets = [(REFRESH, name) for name in spec.rollups]
-    targets += [(kind, name) for kind in (COMPRESS, DROP) for name in spec.hypertables]
+    targets += [(COMPRESS, name) for name in spec.compressed]
+    targets += [(DROP, name) for name in spec.hypertables]
     return [(f"{KINDS[kind]} policy of {target}", kind, target) for kind, target in targets]
 
 
 @family("policies", 100)
 def plan(spec: Spec) -> Iterator[Check]:
     for check, kind, target in names(spec):
-        parent = f"rollup {target}" if kind == REFRESH else f"hypertable {target}"
+        parent = f"rollup {target}" if target in spec.rollups else f"hypertable {target}"
         yield Check(
             check, lambda context, kind=kind, target=target: _policy(context, kind, target), ("jobs", "schemas"), (parent,), COMMUNITY
         )
@@ -60,7 +61,7 @@ def _expected(context: Context, kind: str, target: str) -> dict[str, str]:
         own = {key: str(declared.get(key, "none")) for key in ("start_offset", "end_offset", "buckets_per_batch")}
         every = declared["refresh_every"]
     else:
-        declared = context.spec.hypertables[target]
+        declared = context.spec.compressed[target]
         key, schedule = ("compress_after", "compress_every") if kind == COMPRESS else ("drop_after", "drop_every")
         own, every = {key: declared[key]}, declared[schedule]
     return own | {"every": duration(seconds(every)), "scheduled": "yes", "owner": context.catalog.owner}

@@ -1,4 +1,4 @@
-select format('%I.%I', c.view_schema, c.view_name)::regclass::text as name, c.materialized_only,
+select format('%I.%I', c.view_schema, c.view_name)::regclass::text as name, c.materialized_only, c.compression_enabled as compressed,
        c.view_definition as definition,
        coalesce(nullif(format('%s.%s', p.user_view_schema, p.user_view_name), '.'),
                 format('%s.%s', c.hypertable_schema, c.hypertable_name)) as source
