@@ -990,24 +990,6 @@ create or replace trigger environmental_data_history_noted_on_delete
     for each row when (old.time < enms.history_horizon())
     execute function enms.note_deleted_history('environmental_data');
 
--- What is known to be missing from a rollup's storage: changes that no refresh has begun with, and since TimescaleDB
--- 2.22 those of a refresh that has not ended.
-select to_regclass('_timescaledb_catalog.continuous_aggs_materialization_ranges') is not null as refreshes_are_noted \gset
-create or replace view enms.unfinished_refreshes as
-select l.materialization_id, l.lowest_modified_value, l.greatest_modified_value
-from _timescaledb_catalog.continuous_aggs_materialization_invalidation_log l
-\if :refreshes_are_noted
-    union all
-    select r.materialization_id, r.lowest_modified_value, r.greatest_modified_value
-    from _timescaledb_catalog.continuous_aggs_materialization_ranges r
-\endif
-;
-comment on view enms.unfinished_refreshes is 'Ranges of rollups that a refresh has yet to fill; TimescaleDB''s internal times, microseconds since 1970.';
-comment on column enms.unfinished_refreshes.materialization_id is 'Hypertable that stores the rollup.';
-comment on column enms.unfinished_refreshes.lowest_modified_value is 'Start of the range.';
-comment on column enms.unfinished_refreshes.greatest_modified_value is 'End of the range, included.';
-grant select on enms.unfinished_refreshes to enms_reader;
-
 \if :community
     -- Refresh. A run costs what was written since the last one, however far back it looks. Rollups fed from
     -- raw look back 60 days: twice what late readings are promised, and a month short of what retention

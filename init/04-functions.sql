@@ -88,6 +88,26 @@ end
 $$;
 comment on function enms.require_one_currency(text, text) is 'The currency; raises 22023 when a range is priced in two.';
 
+-- What is known to be missing from the rollups' storage: changes that no refresh has begun with, and, since
+-- TimescaleDB 2.22, those of a refresh that has not ended.
+create or replace function enms.unfinished_refreshes()
+returns table (materialization_id integer, lowest_modified_value bigint, greatest_modified_value bigint)
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return query
+    select l.materialization_id, l.lowest_modified_value, l.greatest_modified_value
+    from _timescaledb_catalog.continuous_aggs_materialization_invalidation_log l;
+    if to_regclass('_timescaledb_catalog.continuous_aggs_materialization_ranges') is not null then
+        return query
+        select r.materialization_id, r.lowest_modified_value, r.greatest_modified_value
+        from _timescaledb_catalog.continuous_aggs_materialization_ranges r;
+    end if;
+end
+$$;
+comment on function enms.unfinished_refreshes() is 'Ranges of rollups that a refresh has yet to fill, by the hypertable that stores the rollup; TimescaleDB''s internal times, microseconds since 1970, both ends included.';
+
 -- What the stored rollups of a fact table hold. A rollup is fed from the one below it, so what is missing or out
 -- of date there counts for it too; a change is widened to its quarter-hours.
 create or replace function enms.rollup_levels(p_source text, p_start_time timestamptz, p_end_time timestamptz)
@@ -121,7 +141,7 @@ begin
         where i.lowest_modified_value < v_last and i.greatest_modified_value >= v_first
         union all
         select l.level, l.oldest, i.lowest_modified_value, i.greatest_modified_value
-        from levels l join enms.unfinished_refreshes i on i.materialization_id = l.id
+        from levels l join enms.unfinished_refreshes() i on i.materialization_id = l.id
         where i.lowest_modified_value < v_last and i.greatest_modified_value >= v_first),
     changed as (
         select c.level, range_agg(tstzrange(
@@ -723,6 +743,7 @@ grant execute
                 enms.require_machine(uuid),
                 enms.require_factory(uuid),
                 enms.require_one_currency(text, text),
+                enms.unfinished_refreshes(),
                 enms.rollup_levels(text, timestamptz, timestamptz),
                 enms.range_parts(text, timestamptz, timestamptz, interval),
                 enms.hours_are_whole(uuid, uuid, timestamptz, timestamptz),

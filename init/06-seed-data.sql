@@ -64,5 +64,5 @@ select not exists (select from enms.schema_version) as first_boot \gset
 
 -- The completion marker stays last: it tells health check and verifier that every file ran to its end.
 insert into enms.schema_version (version, spec_digest) values
-    ('1.0.0', 'aa1bebfb127af8eb2dd9014c6883de3070cbe5cd93ccdfda8024d01a449f335f')
+    ('1.0.0', '51907da8535c33e57137fe441f586800d407dc9bb6209c1152ae4e7bfa1a6b33')
 on conflict do nothing;
