@@ -146,7 +146,9 @@ comment on column public.machines.updated_at is 'When the row last changed.';
 comment on column public.machines.metadata is 'Free facts.';
 
 -- Energy readings, one per machine, instant and energy type.
--- Machines are guarded by a statement trigger, not a foreign key, which would halve the ingest rate.
+-- Machines are guarded by a statement trigger, not a foreign key, which would halve the ingest rate. The key has
+-- the time first: readings come in the order of time, so its index grows at one end, full and half the size that
+-- it would have machine by machine, and a refresh finds its minutes in it.
 create table if not exists public.energy_readings (
     time                timestamptz    not null,
     machine_id          uuid           not null,
@@ -169,7 +171,7 @@ create table if not exists public.energy_readings (
     quality_score       numeric(3,2)   default 1.0,
     source              varchar(50)    default 'sensor',
     metadata            jsonb          default '{}'::jsonb,
-    constraint energy_readings_machine_time_type_unique unique (machine_id, time, energy_type),
+    constraint energy_readings_machine_time_type_unique unique (time, machine_id, energy_type),
     constraint energy_readings_time_finite check (isfinite(time)),
     constraint energy_readings_energy_type_not_empty check (energy_type <> ''),
     constraint energy_readings_power_is_number check (power_kw < 'NaN'),
@@ -231,7 +233,7 @@ create table if not exists public.production_data (
     operator_id               varchar(100),
     shift                     varchar(50),
     metadata                  jsonb          default '{}'::jsonb,
-    constraint production_data_machine_time_unique unique (machine_id, time),
+    constraint production_data_machine_time_unique unique (time, machine_id),
     constraint production_data_time_finite check (isfinite(time)),
     constraint production_data_count_not_negative check (production_count >= 0),
     constraint production_data_good_not_negative check (production_count_good >= 0),
@@ -283,7 +285,7 @@ create table if not exists public.environmental_data (
     cop                         numeric(5,2),
     vibration_mm_s              numeric(8,4),
     metadata                    jsonb       default '{}'::jsonb,
-    constraint environmental_data_machine_time_unique unique (machine_id, time),
+    constraint environmental_data_machine_time_unique unique (time, machine_id),
     constraint environmental_data_time_finite check (isfinite(time)),
     constraint environmental_data_outdoor_temp_is_number check (outdoor_temp_c < 'NaN'),
     constraint environmental_data_indoor_temp_is_number check (indoor_temp_c < 'NaN'),

@@ -349,6 +349,44 @@ end
 $$;
 comment on function enms.hours_are_whole(uuid, uuid, timestamptz, timestamptz) is 'True where no zone of the factory and its tariffs is off UTC by a part of an hour in the range.';
 
+-- The newest electricity reading of each machine. Of one that fell silent it is looked for in the newest hour that the
+-- hourly rollup has stored of it: raw, which is found by time, would be searched back to there.
+create or replace function enms.latest_readings() returns setof public.energy_readings
+language plpgsql stable parallel safe
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_hours   record;
+    v_machine uuid;
+    v_hour    timestamptz;
+    v_latest  energy_readings;
+begin
+    select l.stored, l.watermark into v_hours
+    from enms.rollup_levels('energy_readings', now() - interval '1 hour', now()) l
+    where l.level = 'hour';
+    for v_machine in select m.id from machines m loop
+        -- Run as text, so that each is planned for its own time, which leaves out the other chunks.
+        execute 'select * from energy_readings r
+                 where r.machine_id = $1 and r.energy_type in (''electrical'', ''electricity'', ''energy'') and r.time >= $2
+                 order by r.time desc limit 1'
+        into v_latest using v_machine, coalesce(v_hours.watermark, '-infinity');
+        if v_latest.machine_id is null and v_hours.stored is not null then
+            execute format('select r.bucket from %s r where r.machine_id = $1 order by r.bucket desc limit 1', v_hours.stored)
+            into v_hour using v_machine;
+            execute 'select * from energy_readings r
+                     where r.machine_id = $1 and r.energy_type in (''electrical'', ''electricity'', ''energy'')
+                       and r.time >= $2 and r.time < $3
+                     order by r.time desc limit 1'
+            into v_latest using v_machine, v_hour, v_hour + interval '1 hour';
+        end if;
+        if v_latest.machine_id is not null then
+            return next v_latest;
+        end if;
+    end loop;
+end
+$$;
+comment on function enms.latest_readings() is 'The newest electricity reading of each machine that has one within retention.';
+
 -- Whether a tariff prices a local time. Without a pinned search_path so that it is inlined into queries
 -- that ask it for every quarter-hour; it names no object outside pg_catalog.
 create or replace function enms.tariff_applies(p_tariff public.energy_tariffs, p_local timestamp) returns boolean
@@ -458,16 +496,16 @@ begin
     -- A rate depends on the hour of the local week and on which tariffs are valid, so a year of slices has few
     -- rates to look up; where tariffs keep different zones, each slice is looked up.
     slices as materialized (
-        select d.slice, (d.slice at time zone v_factory.timezone)::date as day,
+        select d.slice, (case when v_zone = v_factory.timezone then d.local else d.slice at time zone v_factory.timezone end)::date as day,
                coalesce(date_part('epoch', d.local)::bigint / 3600 % 168, date_part('epoch', d.slice)::bigint) as hour,
                width_bucket(d.local, v_changes) as validity
-        from (select u.slice, u.slice at time zone v_zone as local from (select distinct s.slice from s) u) d),
+        -- The fence, here and below, keeps the local time from being worked out again at each place that uses it.
+        from (select u.slice, u.slice at time zone v_zone as local from (select distinct s.slice from s) u offset 0) d),
     rates as materialized (
-        select h.hour, h.validity, t.rate_per_kwh as rate, t.currency
+        select h.hour, h.validity, t.rate_per_kwh as rate, t.currency, dense_rank() over (order by t.rate_per_kwh, t.currency) as band
         from (select d.hour, d.validity, min(d.slice) as slice from slices d group by 1, 2) h
         cross join lateral (
             select z.rate_per_kwh, z.currency
-            -- The fence keeps the local time from being worked out again at each place that uses it.
             from (select t as tariff, t.rate_per_kwh, t.currency, t.is_time_of_use,
                          h.slice at time zone coalesce(t.timezone, f.timezone) as local
                   from energy_tariffs t join factories f on f.id = t.factory_id
@@ -477,7 +515,7 @@ begin
             order by z.is_time_of_use desc
             limit 1) t),
     factors as materialized (
-        select h.day, c.factor
+        select h.day, c.factor, dense_rank() over (order by c.factor) as grade
         from (select distinct d.day from slices d) h
         cross join lateral (
             select c.emission_factor_kg_co2_per_kwh as factor
@@ -485,17 +523,25 @@ begin
             where c.region = v_region and c.is_active and c.valid_from <= h.day and (c.valid_to is null or c.valid_to >= h.day)
             order by c.valid_from desc
             limit 1) c),
-    totals as materialized (
-        select s.machine_id, sum(s.readings)::bigint as readings, sum(s.energy_kwh) as kwh, sum(s.sum_power_kw) as power_kw,
-               sum(s.sum_demand_kw) / nullif(sum(s.demands), 0) as mean_kw, max(s.peak_kw) as peak_kw,
-               sum(s.energy_kwh * p.rate) as cost, sum(s.energy_kwh) filter (where p.rate is not null) as priced_kwh,
-               min(p.currency) as first_currency, max(p.currency) as last_currency,
-               sum(s.energy_kwh * p.factor) as co2_kg, sum(s.energy_kwh) filter (where p.factor is not null) as factored_kwh
+    -- Few rates and few factors: adding up before multiplying spares most of the arithmetic.
+    parts as (
+        select s.machine_id, p.band, p.grade, sum(s.readings) as readings, sum(s.energy_kwh) as kwh, sum(s.sum_power_kw) as power_kw,
+               sum(s.sum_demand_kw) as demand_kw, sum(s.demands) as demands, max(s.peak_kw) as peak_kw
         from s
-        join (select d.slice, r.rate, r.currency, f.factor
+        join (select d.slice, r.band, f.grade
               from slices d
               left join rates r on r.hour = d.hour and r.validity is not distinct from d.validity
               left join factors f on f.day = d.day) p on p.slice = s.slice
+        group by 1, 2, 3),
+    totals as materialized (
+        select p.machine_id, sum(p.readings)::bigint as readings, sum(p.kwh) as kwh, sum(p.power_kw) as power_kw,
+               sum(p.demand_kw) / nullif(sum(p.demands), 0) as mean_kw, max(p.peak_kw) as peak_kw,
+               sum(p.kwh * b.rate) as cost, sum(p.kwh) filter (where b.rate is not null) as priced_kwh,
+               min(b.currency) as first_currency, max(b.currency) as last_currency,
+               sum(p.kwh * g.factor) as co2_kg, sum(p.kwh) filter (where g.factor is not null) as factored_kwh
+        from parts p
+        left join (select distinct r.band, r.rate, r.currency from rates r) b on b.band = p.band
+        left join (select distinct f.grade, f.factor from factors f) g on g.grade = p.grade
         group by 1),
     peaks as (
         select s.machine_id, min(s.slice) as slice
@@ -747,6 +793,7 @@ grant execute
                 enms.rollup_levels(text, timestamptz, timestamptz),
                 enms.range_parts(text, timestamptz, timestamptz, interval),
                 enms.hours_are_whole(uuid, uuid, timestamptz, timestamptz),
+                enms.latest_readings(),
                 enms.energy_slices(uuid[], timestamptz, timestamptz, boolean),
                 enms.production_slices(uuid[], timestamptz, timestamptz, interval),
                 enms.peak_time(uuid, timestamptz, numeric),

@@ -89,14 +89,8 @@ comment on column public.v_machines_detail.created_at is 'When the row was made.
 comment on column public.v_machines_detail.metadata is 'Free facts.';
 
 create or replace view public.v_latest_energy_readings as
-select m.id as machine_id, e.time, e.power_kw, e.energy_kwh, e.voltage_v, e.current_a, e.power_factor, e.frequency_hz
-from public.machines m
-cross join lateral (
-    select r.time, r.power_kw, r.energy_kwh, r.voltage_v, r.current_a, r.power_factor, r.frequency_hz
-    from public.energy_readings r
-    where r.machine_id = m.id and r.energy_type in ('electrical', 'electricity', 'energy')
-    order by r.time desc
-    limit 1) e;
+select e.machine_id, e.time, e.power_kw, e.energy_kwh, e.voltage_v, e.current_a, e.power_factor, e.frequency_hz
+from enms.latest_readings() e;
 comment on view public.v_latest_energy_readings is 'The newest electricity reading of each machine; kW, kWh, V, A, Hz.';
 comment on column public.v_latest_energy_readings.machine_id is 'machines.id.';
 comment on column public.v_latest_energy_readings.time is 'Instant of the reading.';

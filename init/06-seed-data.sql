@@ -64,5 +64,5 @@ select not exists (select from enms.schema_version) as first_boot \gset
 
 -- The completion marker stays last: it tells health check and verifier that every file ran to its end.
 insert into enms.schema_version (version, spec_digest) values
-    ('1.0.0', '51907da8535c33e57137fe441f586800d407dc9bb6209c1152ae4e7bfa1a6b33')
+    ('1.0.0', '0bbc51d2ce6db9cec18e792f589c3302e6bba52c1dcbfb46d028ceb129b4fbfc')
 on conflict do nothing;
