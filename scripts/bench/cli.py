@@ -12,10 +12,10 @@ import psycopg
 from scripts import connection
 from scripts.bench import database, registry, report
 from scripts.bench.copying import copy_rounds
-from scripts.bench.loading import load_plant
+from scripts.bench.loading import load_history, load_plant
 from scripts.bench.plant import Plant
 from scripts.bench.progress import bar
-from scripts.bench.registry import INGEST, PLANT, Bench, Measured
+from scripts.bench.registry import INGEST, PLANT, YEAR, Bench, Measured
 from scripts.console import Failure, complain
 from scripts.settings import STATE
 
@@ -24,7 +24,7 @@ DAYS, ROWS, HISTORY = 30, 1_000_000, 365
 MOST_DAYS = 59
 MOST_MACHINES = 100_000
 COPY_DAYS = 30
-STAGES = {INGEST: copy_rounds, PLANT: load_plant}
+STAGES = {INGEST: copy_rounds, PLANT: load_plant, YEAR: load_history}
 DESCRIPTION = f"""\
 Measure the speed of the schema against plain PostgreSQL, side by side, on the engine that is up (or
 ENMS_DSN), in a database of its own that is dropped at the end. Prints a table and writes a JSON file

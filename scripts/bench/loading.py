@@ -1,4 +1,4 @@
-"""The whole plant: loaded, rolled up, with a year of history, and compressed."""
+"""The whole plant: loaded, rolled up and compressed; then a year of history."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ HISTORY_INTERVAL = 900
 
 
 def load_plant(bench: Bench) -> None:
-    """Load the plant and the history of one machine, roll both up, and compress what the policies would.
+    """Load the plant, roll it up, and compress what the policies would.
 
     Leaves rows by table in `loaded`, seconds by rollup in `fills`, and sizes by rollup in `found`.
     """
@@ -22,13 +22,24 @@ def load_plant(bench: Bench) -> None:
     _load(bench)
     if bench.community:
         _fill(bench)
-    _history(bench)
-    if bench.community:
         _compress(bench)
     with step("Vacuum and analyze"):
         bench.session.execute("vacuum (analyze)")
     if bench.community:
         bench.found["rollups"] = _rollup_sizes(bench)
+
+
+def load_history(bench: Bench) -> None:
+    """One machine's readings of the time before at 15 minutes, which the rollups keep when raw is dropped."""
+    with step(f"Loading {bench.history} days of history of one machine"):
+        begin = bench.plant.begin - timedelta(days=bench.history)
+        query = readings.rows(TARGET, bench.plant.machines[:1], begin, bench.plant.begin, HISTORY_INTERVAL)
+        copy_in(bench.session, TARGET, list(copy_out(bench.session, query)))
+        if bench.community:
+            policies.cycle(bench.session)
+            policies.run(bench.session, "policy_retention")
+            policies.run(bench.session, "policy_compression")
+        bench.session.execute("vacuum (analyze)")
 
 
 def _load(bench: Bench) -> None:
@@ -50,17 +61,6 @@ def _fill(bench: Bench) -> None:
         for rollup, job in jobs.items():
             bench.fills[rollup] = seconds(bench.session, f"call run_job({job})")
             advance()
-
-
-def _history(bench: Bench) -> None:
-    """One machine's readings of the time before at 15 minutes, which the rollups keep when raw is dropped."""
-    with step(f"Loading {bench.history} days of history of one machine"):
-        begin = bench.plant.begin - timedelta(days=bench.history)
-        query = readings.rows(TARGET, bench.plant.machines[:1], begin, bench.plant.begin, HISTORY_INTERVAL)
-        copy_in(bench.session, TARGET, list(copy_out(bench.session, query)))
-        if bench.community:
-            policies.cycle(bench.session)
-            policies.run(bench.session, "policy_retention")
 
 
 def _compress(bench: Bench) -> None:

@@ -10,8 +10,8 @@ import psycopg
 from scripts.bench.plant import Plant
 from scripts.server import COMMUNITY
 
-# When a measure is taken: the tables hold the copied readings only, or the whole plant.
-INGEST, PLANT = "the copied readings", "the whole plant"
+# When a measure is taken: the tables hold the copied readings only, the plant's days, or a machine's year as well.
+INGEST, PLANT, YEAR = "the copied readings", "the whole plant", "a year"
 # In the order of the table.
 TOPICS = "ingest", "rollups", "kpis", "views", "storage", "policies"
 NOT_IN_EDITION = "not in this edition"

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from scripts.bench.registry import Bench, Goal, Measured, measure
+from scripts.bench.registry import YEAR, Bench, Goal, Measured, measure
 from scripts.bench.timing import brief, seconds, side_by_side
 
 ROUNDS = 21
@@ -22,7 +22,7 @@ def kpis_30d(bench: Bench) -> Measured:
     return _kpis(bench, 30)
 
 
-@measure("kpis_1y", "calculate_all_kpis, 1 y", FLOOR, GOAL)
+@measure("kpis_1y", "calculate_all_kpis, 1 y", FLOOR, GOAL, stage=YEAR)
 def kpis_1y(bench: Bench) -> Measured:
     """All KPIs of a year, of which raw is there for the last months only."""
     return _kpis(bench, 365)
