@@ -181,8 +181,8 @@ def generated() -> list[Change]:
         target = f"hypertable_name = '{name}'"
         changes.append(Change("rollups materialized only", f"alter materialized view {name} set (timescaledb.materialized_only = true)", (f"{name} is real-time",), True))
         changes.append(Change("policies unscheduled", _unscheduled(target), (f"refresh policy of {name}",), True))
-    for name in SPEC.hypertables:
-        for kind in "compression", "retention":
+    for kind, targets in ("compression", SPEC.compressed), ("retention", SPEC.hypertables):
+        for name in targets:
             target = f"hypertable_name = '{name}' and proc_name = 'policy_{kind}'"
             changes.append(Change("policies unscheduled", _unscheduled(target), (f"{kind} policy of {name}",), True))
     for name, declared in SPEC.functions.items():
