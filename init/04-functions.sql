@@ -724,11 +724,12 @@ begin
     select p_machine_id, round(v_total, 2), round(h.running, 2),
            round(h.and_idle, 2) - round(h.running, 2),
            round(h.and_downtime, 2) - round(h.and_idle, 2),
-           round(h.running / v_total * 100, 2),
+           round(round(h.exact_running / v_total * 100, 12), 2),
            round(h.and_offline, 2) - round(h.and_downtime, 2),
            round(v_total, 2) - round(h.and_offline, 2)
     from (
-        select round(coalesce(sum(p.hours * p.running / p.readings), 0), 12) as running,
+        select coalesce(sum(p.hours * p.running / p.readings), 0) as exact_running,
+               round(coalesce(sum(p.hours * p.running / p.readings), 0), 12) as running,
                round(coalesce(sum(p.hours * (p.running + p.idle) / p.readings), 0), 12) as and_idle,
                round(coalesce(sum(p.hours * (p.running + p.idle + p.downtime) / p.readings), 0), 12) as and_downtime,
                round(coalesce(sum(p.hours * (p.running + p.idle + p.downtime + p.offline) / p.readings), 0), 12) as and_offline
@@ -754,8 +755,8 @@ begin
     select v_factory.id, v_factory.name, count(*), count(*) filter (where m.is_active),
            round(coalesce(sum(k.energy_kwh), 0), 3), round(coalesce(sum(k.cost), 0), 2),
            round(coalesce(sum(k.co2_kg), 0), 3),
-           round(sum(k.load_factor * k.energy_kwh)
-                 / nullif(sum(k.energy_kwh) filter (where k.load_factor is not null), 0), 4),
+           round(round(sum(k.load_factor * k.energy_kwh)
+                       / nullif(sum(k.energy_kwh) filter (where k.load_factor is not null), 0), 9), 4),
            enms.require_one_currency(min(k.first_currency), max(k.last_currency)),
            round(coalesce(sum(k.energy_kwh - k.priced_kwh), 0), 3),
            round(coalesce(sum(k.energy_kwh - k.factored_kwh), 0), 3)

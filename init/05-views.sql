@@ -239,15 +239,15 @@ select
         as change_percent
 from (
     select m.id as machine_id, m.name as machine_name,
-           extract(hour from r.bucket at time zone p.timezone)::integer as hour_of_day,
-           sum(r.total_energy_kwh) filter (where (r.bucket at time zone p.timezone)::date = p.today) as energy_today_kwh,
-           sum(r.total_energy_kwh) filter (where (r.bucket at time zone p.timezone)::date = p.today - 1) as energy_yesterday_kwh
-    from public.machines m
-    join enms.factory_periods p on p.factory_id = m.factory_id
-    join public.energy_readings_15min r on r.machine_id = m.id
-    -- No local day is longer than 25 hours, and the newest begins at most 14 hours before its UTC day.
-    where r.bucket >= now() - interval '51 hours' and r.bucket <= now()
-      and (r.bucket at time zone p.timezone)::date between p.today - 1 and p.today
+           extract(hour from s.slice at time zone p.timezone)::integer as hour_of_day,
+           sum(s.energy_kwh) filter (where s.slice >= p.day_start) as energy_today_kwh,
+           sum(s.energy_kwh) filter (where s.slice < p.day_start) as energy_yesterday_kwh
+    from enms.factory_periods p
+    cross join lateral (select (p.today - 1)::timestamp at time zone p.timezone as start_time) y
+    cross join lateral enms.energy_slices(
+        array(select a.id from public.machines a where a.factory_id = p.factory_id), y.start_time, p.until,
+        enms.hours_are_whole(p.factory_id, p.factory_id, y.start_time, p.until)) s
+    join public.machines m on m.id = s.machine_id
     group by 1, 2, 3) h;
 comment on view public.v_energy_comparison_daily is 'Electricity by machine and local hour of day, today against yesterday, kWh.';
 comment on column public.v_energy_comparison_daily.machine_id is 'machines.id.';
@@ -323,7 +323,7 @@ select
     d.date, d.machine_id,
     round(d.energy_kwh, 3) as energy_kwh,
     round(d.peak_kw, 3) as peak_demand_kw,
-    case when d.peak_kw > 0 then round(least(greatest(d.mean_kw / d.peak_kw, 0), 1), 4) end as load_factor
+    case when d.peak_kw > 0 then round(round(least(greatest(d.mean_kw / d.peak_kw, 0), 1), 12), 4) end as load_factor
 from (
     select (s.slice at time zone p.timezone)::date as date, s.machine_id, sum(s.energy_kwh) as energy_kwh,
            max(s.peak_kw) as peak_kw, sum(s.sum_demand_kw) / nullif(sum(s.demands), 0) as mean_kw
@@ -348,8 +348,8 @@ select
     round(k.energy_kwh, 3) as total_energy_kwh,
     round(k.peak_kw, 3) as peak_demand_kw,
     round(k.cost, 2) as energy_cost,
-    round(k.demand_charge, 2) as demand_charge,
-    round(k.cost, 2) + round(k.demand_charge, 2) as total_cost,
+    round(round(k.demand_charge, 9), 2) as demand_charge,
+    round(k.cost, 2) + round(round(k.demand_charge, 9), 2) as total_cost,
     k.currency,
     round(k.unpriced_kwh, 3) as unpriced_energy_kwh
 from public.factories f

@@ -20,6 +20,9 @@ from scripts.server import APACHE, COMMUNITY, Installation, find_installations
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
+# Enough for the many databases of a test run; fsync protects nothing that a test keeps.
+SETTINGS = {"shared_buffers": "256MB", "fsync": "off"}
+
 ABSENT = {
     COMMUNITY: "no community edition of TimescaleDB on this machine",
     APACHE: "no Apache-2 edition of TimescaleDB on this machine, and Debian's could not be fetched",
@@ -76,8 +79,7 @@ def cluster(edition: str, request: pytest.FixtureRequest) -> Iterator[Cluster]:
     server = Cluster(installation, state, free_port(), secrets.token_urlsafe(16))
     try:
         server.create()
-        # Enough for the many databases of a test run; fsync protects nothing that a test keeps.
-        server.start({"shared_buffers": "256MB", "fsync": "off"})
+        server.start(SETTINGS)
         yield server
     finally:
         server.stop("immediate")

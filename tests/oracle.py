@@ -160,7 +160,7 @@ class Cost(NamedTuple):
     cost: Fraction
     priced_kwh: Fraction
     unpriced_kwh: Fraction
-    currency: str | None
+    currencies: frozenset[str]
 
 
 class Carbon(NamedTuple):
@@ -274,8 +274,8 @@ def _rate_in_force(tariffs: Iterable[Tariff], zone: str, instant: datetime) -> T
     return matching[0] if matching else None
 
 
-def _one_currency(currencies: Iterable[str | None]) -> str | None:
-    known = set(currencies) - {None}
+def _one_currency(currencies: Iterable[str]) -> str | None:
+    known = set(currencies)
     if len(known) > 1:
         raise ValueError(f"more than one currency: {sorted(known)}")
     return known.pop() if known else None
@@ -292,7 +292,7 @@ def _cost(plant: Plant, factory: Factory, slices: dict[datetime, Slice]) -> Cost
             priced += s.energy_kwh
             cost += s.energy_kwh * Fraction(tariff.rate_per_kwh)
             currencies.add(tariff.currency)
-    return Cost(cost, priced, unpriced, _one_currency(currencies))
+    return Cost(cost, priced, unpriced, frozenset(currencies))
 
 
 def _carbon(plant: Plant, factory: Factory, region: str | None,
@@ -375,7 +375,7 @@ def calculate_energy_cost(plant: Plant, machine_id: UUID, start: datetime, end: 
             "total_cost": round_half_up(cost.cost, 2),
             "total_energy_kwh": round_half_up(cost.priced_kwh + cost.unpriced_kwh, 3),
             "avg_rate_per_kwh": round_half_up(_ratio(cost.cost, cost.priced_kwh), 6),
-            "currency": cost.currency,
+            "currency": _one_currency(cost.currencies),
             "unpriced_energy_kwh": round_half_up(cost.unpriced_kwh, 3)}
 
 
@@ -425,7 +425,7 @@ def calculate_all_kpis(plant: Plant, machine_id: UUID, start: datetime, end: dat
             "cost_per_unit": round_half_up(_ratio(cost.cost, units), 4),
             "total_co2_kg": round_half_up(carbon.co2_kg, 3),
             "co2_per_unit_kg": round_half_up(_ratio(carbon.co2_kg, units), 6),
-            "currency": cost.currency,
+            "currency": _one_currency(cost.currencies),
             "unpriced_energy_kwh": round_half_up(cost.unpriced_kwh, 3),
             "unfactored_energy_kwh": round_half_up(carbon.unfactored_kwh, 3),
             "data_coverage_percent": round_half_up(min(len(readings) / expected * 100, 100), 2)}
@@ -480,44 +480,100 @@ def get_factory_summary(plant: Plant, factory_id: UUID, start: datetime, end: da
             "total_cost": round_half_up(_total(c.cost for c in costs), 2),
             "total_co2_kg": round_half_up(_total(c.co2_kg for c in carbons), 3),
             "avg_load_factor": round_half_up(load_factor, 4),
-            "currency": _one_currency(c.currency for c in costs),
+            "currency": _one_currency(code for c in costs for code in c.currencies),
             "unpriced_energy_kwh": round_half_up(_total(c.unpriced_kwh for c in costs), 3),
             "unfactored_energy_kwh": round_half_up(_total(c.unfactored_kwh for c in carbons), 3)}
 
 
-# Columns of each rollup after bucket and machine_id.
+def monthly_costs(plant: Plant, machine_id: UUID) -> list[Row]:
+    """The machine's rows of v_monthly_cost_breakdown, one per local month with an electricity reading.
+
+    The demand charge is the peak demand at the charge in force at the peak: that of the tariff
+    which prices it, else of the flat one beneath; 0 without one or where power is fed in.
+    """
+    machine = _find(plant.machines, machine_id, "machine")
+    factory = _find(plant.factories, machine.factory_id, "factory")
+    zone = ZoneInfo(factory.timezone)
+    tariffs = [t for t in plant.tariffs if t.factory_id == factory.id and t.is_active]
+    charged = [t for t in tariffs if t.demand_charge_per_kw is not None]
+    rows, months = [], defaultdict(list)
+    for r in plant.energy:
+        if r.machine_id == machine_id and r.energy_type in ELECTRICITY:
+            months[r.time.astimezone(zone).date().replace(day=1)].append(r)
+    for month, readings in sorted(months.items()):
+        slices = _slices(readings)
+        # Local months begin and end on quarter hours, so every one of them is whole.
+        peak = max(s.mean_kw for s in slices.values())
+        at_peak = _rate_in_force(charged, factory.timezone, min(q for q, s in slices.items() if s.mean_kw == peak))
+        demand_charge = round_half_up(
+            max(peak, Fraction()) * Fraction(at_peak.demand_charge_per_kw) if at_peak else 0, 2)
+        cost = _cost(plant, factory, slices)
+        # Money in two currencies has no sum.
+        one = len(cost.currencies) < 2
+        energy_cost = round_half_up(cost.cost, 2) if one else None
+        rows.append({"month": month,
+                     "total_energy_kwh": round_half_up(cost.priced_kwh + cost.unpriced_kwh, 3),
+                     "peak_demand_kw": round_half_up(peak, 3),
+                     "energy_cost": energy_cost, "demand_charge": demand_charge,
+                     "total_cost": energy_cost + demand_charge if one else None,
+                     "currency": _one_currency(cost.currencies) if one else None,
+                     "unpriced_energy_kwh": round_half_up(cost.unpriced_kwh, 3)})
+    return rows
+
+
+# Columns of each rollup after bucket and machine_id: those of the contract, then what the levels carry.
+def _carried(measures: str) -> str:
+    return "".join(f" sum_{measure} count_{measure}" for measure in measures.split())
+
+
+MODE_COUNTS = " running_count idle_count maintenance_count fault_count offline_count"
 ENERGY_COLUMNS = {
     MINUTE: "avg_power_kw min_power_kw max_power_kw stddev_power_kw total_energy_kwh avg_voltage_v"
-            " avg_current_a avg_power_factor avg_frequency_hz reading_count estimated_count",
+            " avg_current_a avg_power_factor avg_frequency_hz reading_count estimated_count"
+            " sum_power_kw" + _carried("voltage_v current_a power_factor frequency_hz"),
     QUARTER: "avg_power_kw min_power_kw max_power_kw peak_demand_kw total_energy_kwh avg_voltage_v"
-             " avg_current_a avg_power_factor avg_frequency_hz load_factor total_readings",
+             " avg_current_a avg_power_factor avg_frequency_hz load_factor total_readings"
+             " estimated_count sum_power_kw" + _carried("voltage_v current_a power_factor frequency_hz"),
     HOUR: "avg_power_kw min_power_kw max_power_kw peak_demand_kw total_energy_kwh avg_voltage_v"
-          " avg_current_a avg_power_factor avg_load_factor total_readings",
+          " avg_current_a avg_power_factor avg_load_factor total_readings"
+          " estimated_count sum_power_kw" + _carried("voltage_v current_a power_factor")
+          + " sum_demand_kw demand_intervals",
     DAY: "avg_power_kw min_power_kw max_power_kw peak_demand_kw total_energy_kwh avg_voltage_v"
-         " avg_power_factor avg_load_factor total_readings",
+         " avg_power_factor avg_load_factor total_readings"
+         " estimated_count sum_power_kw sum_demand_kw demand_intervals",
+}
+CARRIER_COLUMNS = {
+    MINUTE: "avg_power_kw min_power_kw max_power_kw total_energy_kwh reading_count sum_power_kw",
+    HOUR: "avg_power_kw min_power_kw max_power_kw total_energy_kwh total_readings",
 }
 PRODUCTION_COLUMNS = {
     MINUTE: "total_production_count total_production_good total_production_bad avg_throughput"
-            " dominant_mode avg_speed_percent total_downtime_seconds reading_count",
+            " dominant_mode avg_speed_percent total_downtime_seconds reading_count"
+            + MODE_COUNTS + _carried("throughput speed_percent"),
     QUARTER: "total_production_count total_production_good total_production_bad avg_throughput"
-             " avg_speed_percent total_downtime_seconds total_readings",
+             " avg_speed_percent total_downtime_seconds total_readings"
+             + MODE_COUNTS + _carried("throughput speed_percent"),
     HOUR: "total_production_count total_production_good total_production_bad quality_percent"
           " avg_throughput avg_speed_percent total_downtime_seconds availability_percent"
-          " total_readings",
+          " total_readings" + MODE_COUNTS + _carried("throughput speed_percent"),
     DAY: "total_production_count total_production_good total_production_bad quality_percent"
-         " avg_throughput total_downtime_seconds availability_percent total_readings",
+         " avg_throughput total_downtime_seconds availability_percent total_readings" + MODE_COUNTS,
 }
+OUTDOOR_EXTREMES = " min_outdoor_temp_c max_outdoor_temp_c"
+ENVIRONMENT_CARRIED = OUTDOOR_EXTREMES + _carried(
+    "outdoor_temp_c indoor_temp_c machine_temp_c outdoor_humidity indoor_humidity pressure_bar"
+    " flow_rate_m3h vibration_mm_s")
 ENVIRONMENT_COLUMNS = {
     MINUTE: "avg_outdoor_temp_c avg_indoor_temp_c avg_machine_temp_c avg_outdoor_humidity"
             " avg_indoor_humidity avg_pressure_bar min_pressure_bar max_pressure_bar"
             " avg_flow_rate_m3h avg_supply_air_temp_c avg_return_air_temp_c avg_cop"
-            " avg_vibration_mm_s max_vibration_mm_s reading_count",
+            " avg_vibration_mm_s max_vibration_mm_s reading_count" + ENVIRONMENT_CARRIED,
     QUARTER: "avg_outdoor_temp_c avg_indoor_temp_c avg_machine_temp_c avg_outdoor_humidity"
              " avg_indoor_humidity avg_pressure_bar min_pressure_bar max_pressure_bar"
-             " avg_flow_rate_m3h avg_vibration_mm_s total_readings",
+             " avg_flow_rate_m3h avg_vibration_mm_s total_readings" + ENVIRONMENT_CARRIED,
     HOUR: "avg_outdoor_temp_c avg_indoor_temp_c avg_machine_temp_c avg_outdoor_humidity"
           " avg_indoor_humidity avg_pressure_bar avg_flow_rate_m3h avg_vibration_mm_s"
-          " total_readings",
+          " total_readings" + OUTDOOR_EXTREMES + _carried("outdoor_temp_c"),
 }
 DEGREE_DAY_COLUMNS = ("avg_outdoor_temp_c heating_degree_days_18c cooling_degree_days_18c"
                       " heating_degree_days_15c cooling_degree_days_15c readings_count"
@@ -550,6 +606,15 @@ def _stddev(values: Sequence[Decimal]) -> Decimal | None:
         return (Decimal(variance.numerator) / variance.denominator).sqrt()
 
 
+def _sums_and_counts(members: Sequence, measures: dict[str, str]) -> Row:
+    """sum_ and count_ of each measure over its readings that are not NULL; measures: name to attribute."""
+    row: Row = {}
+    for name, attribute in measures.items():
+        values = _column(members, attribute)
+        row |= {f"sum_{name}": _total(values) if values else None, f"count_{name}": len(values)}
+    return row
+
+
 def _pick(row: Row, columns: str) -> Row:
     return {name: row[name] for name in columns.split()}
 
@@ -567,7 +632,8 @@ def rollup_energy(readings: Iterable[EnergyReading], width: timedelta) -> Rollup
     for key, members in _grouped(electricity, width).items():
         powers = _column(members, "power_kw")
         avg, highest = _mean(powers), max(powers)
-        peak = max(s.mean_kw for s in _slices(members).values())
+        demands = [s.mean_kw for s in _slices(members).values()]
+        peak = max(demands)
         # At 15 minutes mean and peak demand are one number, so the highest sample divides.
         divisor = Fraction(highest) if width == QUARTER else peak
         load_factor = avg / divisor if divisor > 0 else Fraction(0)
@@ -581,7 +647,27 @@ def rollup_energy(readings: Iterable[EnergyReading], width: timedelta) -> Rollup
             "avg_power_factor": _mean(r.power_factor for r in members),
             "avg_frequency_hz": _mean(r.frequency_hz for r in members),
             "reading_count": len(members), "total_readings": len(members),
-            "estimated_count": sum(r.is_estimated is True for r in members)}, columns)
+            "estimated_count": sum(r.is_estimated is True for r in members),
+            "sum_power_kw": _total(powers),
+            "sum_demand_kw": _total(demands), "demand_intervals": len(demands),
+            **_sums_and_counts(members, {name: name for name in (
+                "voltage_v", "current_a", "power_factor", "frequency_hz")})}, columns)
+    return rows
+
+
+def rollup_carriers(readings: Iterable[EnergyReading], width: timedelta) -> dict:
+    """energy_by_carrier_1min or _1hour by (bucket, machine_id, energy_type), unrounded."""
+    columns, groups = _columns_of(CARRIER_COLUMNS, width), defaultdict(list)
+    for r in readings:
+        if r.energy_type not in ELECTRICITY:
+            groups[bucket_of(r.time, width), r.machine_id, r.energy_type].append(r)
+    rows = {}
+    for key, members in groups.items():
+        powers = _column(members, "power_kw")
+        rows[key] = _pick({
+            "avg_power_kw": _mean(powers), "min_power_kw": min(powers), "max_power_kw": max(powers),
+            "total_energy_kwh": _total(r.energy_kwh for r in members), "sum_power_kw": _total(powers),
+            "reading_count": len(members), "total_readings": len(members)}, columns)
     return rows
 
 
@@ -606,24 +692,28 @@ def rollup_production(readings: Iterable[ProductionReading], width: timedelta) -
             "avg_speed_percent": _mean(r.speed_percent for r in members),
             "total_downtime_seconds": downtime,
             "availability_percent": Fraction(uptime * 100, seconds),
-            "reading_count": len(members), "total_readings": len(members)}, columns)
+            "reading_count": len(members), "total_readings": len(members),
+            **{f"{mode}_count": modes[mode] for mode in MODES},
+            **_sums_and_counts(members, {"throughput": "throughput",
+                                         "speed_percent": "speed_percent"})}, columns)
     return rows
 
 
 def rollup_environment(readings: Iterable[EnvironmentalReading], width: timedelta) -> Rollup:
     """environmental_data_1min, _15min or _1hour by (bucket, machine_id), unrounded."""
     columns, rows = _columns_of(ENVIRONMENT_COLUMNS, width).split(), {}
-    aggregates = {"avg": _mean, "min": min, "max": max}
+    aggregates = {"avg": _mean, "min": min, "max": max, "sum": _total}
     for key, members in _grouped(readings, width).items():
         row: Row = {}
         for name in columns:
-            if name.endswith(("_readings", "_count")):
+            if name in ("total_readings", "reading_count"):
                 row[name] = len(members)
                 continue
             aggregate, measure = name.split("_", 1)
             measure += "_percent" if measure.endswith("_humidity") else ""
             values = _column(members, measure)
-            row[name] = aggregates[aggregate](values) if values else None
+            row[name] = (len(values) if aggregate == "count"
+                         else aggregates[aggregate](values) if values else None)
         rows[key] = row
     return rows
 

@@ -20,6 +20,13 @@ COLUMNS = {
     oracle.Factory: ("factories", {}),
     oracle.Machine: ("machines", {}),
 }
+# What the stack's Node-RED flow sets when a reading comes again.
+MEASURES = {
+    oracle.EnergyReading: ["power_kw", "energy_kwh"],
+    oracle.ProductionReading: ["production_count", "good", "bad", "throughput", "operating_mode", "speed_percent"],
+    oracle.EnvironmentalReading: ["outdoor_temp_c", "indoor_temp_c", "machine_temp_c", "pressure_bar", "flow_rate_m3h", "vibration_mm_s"],
+}  # fmt: skip
+
 
 def copy(connection: psycopg.Connection, rows: Sequence[Any], **more: Any) -> None:
     """COPY dataclass rows of one kind into their table; `more` are columns that all rows share."""
@@ -31,6 +38,22 @@ def copy(connection: psycopg.Connection, rows: Sequence[Any], **more: Any) -> No
     with connection.cursor() as cursor, cursor.copy(f"copy {table} ({columns}) from stdin") as target:
         for row in rows:
             target.write_row([*(getattr(row, name) for name in names), *more.values()])
+
+
+def insert(connection: psycopg.Connection, readings: Sequence[Any], upsert: bool = False) -> None:
+    """INSERT dataclass rows of one kind, one statement each; with `upsert` as the stack's Node-RED flow does."""
+    if not readings:
+        return
+    table, renamed = COLUMNS[type(readings[0])]
+    names = [field.name for field in fields(readings[0])]
+    columns = [renamed.get(name, name) for name in names]
+    statement = f"insert into {table} ({', '.join(columns)}) values ({', '.join(['%s'] * len(names))})"
+    if upsert:
+        key = "time, machine_id, energy_type" if table == "energy_readings" else "time, machine_id"
+        measures = [renamed.get(name, name) for name in MEASURES[type(readings[0])]]
+        statement += f" on conflict ({key}) do update set " + ", ".join(f"{name} = excluded.{name}" for name in measures)
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, [[getattr(reading, name) for name in names] for reading in readings])
 
 
 def store(connection: psycopg.Connection, plant: oracle.Plant) -> None:

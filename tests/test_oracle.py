@@ -344,6 +344,24 @@ def test_factory_summary_refuses_two_currencies():
         o.get_factory_summary(p, FACTORY, T0, T0 + timedelta(hours=24))
 
 
+def test_monthly_costs_are_of_local_months_and_the_demand_charge_of_the_peaks_hour():
+    new_year = at("2026-12-31 23:00")       # midnight in Berlin
+    readings = [energy(new_year - minutes(15), 70, 3), energy(new_year, 40, 5), energy(new_year + minutes(15), -1, 1)]
+    tariffs = [flat("0.10", demand_charge_per_kw=D(2)), band("0.30", 0, 1, demand_charge_per_kw=D("7.5")),
+               band("0.50", 23, 24)]
+    december, january = o.monthly_costs(plant(readings, tariffs=tariffs, zone="Europe/Berlin"), MACHINE)
+    # The band of 23:00 has no demand charge of its own, so the flat one's holds.
+    assert december == {
+        "month": date(2026, 12, 1), "total_energy_kwh": 3, "peak_demand_kw": 70, "energy_cost": D("1.50"),
+        "demand_charge": D("140.00"), "total_cost": D("141.50"), "currency": "USD", "unpriced_energy_kwh": 0}
+    assert (january["energy_cost"], january["demand_charge"]) == (D("1.80"), D("300.00"))
+    mixed = [band("0.10", 0, 12), band("0.20", 12, 24, currency="EUR")]
+    row = o.monthly_costs(plant([energy(T0), energy(T0 + timedelta(hours=13))], tariffs=mixed), MACHINE)[0]
+    assert (row["energy_cost"], row["total_cost"], row["currency"], row["total_energy_kwh"]) == (None, None, None, 2)
+    fed_in = o.monthly_costs(plant([energy(T0, -5)], tariffs=[flat(demand_charge_per_kw=D(2))]), MACHINE)[0]
+    assert fed_in["demand_charge"] == 0
+
+
 @pytest.mark.parametrize("function", [
     o.calculate_sec, o.calculate_peak_demand, o.calculate_load_factor, o.calculate_energy_cost,
     o.calculate_carbon_intensity, o.calculate_all_kpis, o.get_machine_operating_hours,
@@ -370,16 +388,25 @@ def test_energy_rollups_are_over_raw_readings():
         "avg_power_kw": 30, "min_power_kw": 10, "max_power_kw": 60, "peak_demand_kw": 30,
         "total_energy_kwh": 6, "avg_voltage_v": Fraction(463, 2), "avg_current_a": None,
         "avg_power_factor": None, "avg_frequency_hz": None, "load_factor": Fraction(1, 2),
-        "total_readings": 3}
+        "total_readings": 3, "estimated_count": 1, "sum_power_kw": 90, "sum_voltage_v": 463,
+        "count_voltage_v": 2, "sum_current_a": None, "count_current_a": 0, "sum_power_factor": None,
+        "count_power_factor": 0, "sum_frequency_hz": None, "count_frequency_hz": 0}
     hour = o.rollup_energy(readings, o.HOUR)[T0, MACHINE]
     assert hour == {
         "avg_power_kw": 35, "min_power_kw": 10, "max_power_kw": 60, "peak_demand_kw": 50,
         "total_energy_kwh": 10, "avg_voltage_v": Fraction(463, 2), "avg_current_a": None,
-        "avg_power_factor": None, "avg_load_factor": Fraction(7, 10), "total_readings": 4}
+        "avg_power_factor": None, "avg_load_factor": Fraction(7, 10), "total_readings": 4,
+        "estimated_count": 1, "sum_power_kw": 140, "sum_voltage_v": 463, "count_voltage_v": 2,
+        "sum_current_a": None, "count_current_a": 0, "sum_power_factor": None,
+        "count_power_factor": 0, "sum_demand_kw": 80, "demand_intervals": 2}
     day = o.rollup_energy(readings, o.DAY)[T0, MACHINE]
     assert (day["avg_power_kw"], day["peak_demand_kw"], day["avg_load_factor"]) == (
         Fraction(142, 5), 50, Fraction(142, 250))
+    assert (day["sum_demand_kw"], day["demand_intervals"]) == (82, 3)
     assert "avg_current_a" not in day
+    assert o.rollup_carriers(readings, o.HOUR) == {(T0, MACHINE, "steam"): {
+        "avg_power_kw": 999, "min_power_kw": 999, "max_power_kw": 999, "total_energy_kwh": 9,
+        "total_readings": 1}}
 
 
 def test_energy_by_the_minute():
@@ -412,7 +439,10 @@ def test_production_rollups():
     assert hour == {
         "total_production_count": 15, "total_production_good": 12, "total_production_bad": 2,
         "quality_percent": 80, "avg_throughput": 70, "avg_speed_percent": 50,
-        "total_downtime_seconds": 900, "availability_percent": 75, "total_readings": 3}
+        "total_downtime_seconds": 900, "availability_percent": 75, "total_readings": 3,
+        "running_count": 1, "idle_count": 0, "maintenance_count": 0, "fault_count": 1,
+        "offline_count": 0, "sum_throughput": 140, "count_throughput": 2,
+        "sum_speed_percent": 50, "count_speed_percent": 1}
     minute = o.rollup_production(readings, o.MINUTE)
     # As frequent as each other: running comes before fault in the enum.
     assert minute[T0, MACHINE]["dominant_mode"] == "running"
@@ -444,7 +474,11 @@ def test_environment_rollups():
     assert hour == {
         "avg_outdoor_temp_c": None, "avg_indoor_temp_c": None, "avg_machine_temp_c": None,
         "avg_outdoor_humidity": 40, "avg_indoor_humidity": 55, "avg_pressure_bar": 8,
-        "avg_flow_rate_m3h": None, "avg_vibration_mm_s": Fraction(5, 2), "total_readings": 3}
+        "avg_flow_rate_m3h": None, "avg_vibration_mm_s": Fraction(5, 2), "total_readings": 3,
+        "min_outdoor_temp_c": None, "max_outdoor_temp_c": None, "sum_outdoor_temp_c": None,
+        "count_outdoor_temp_c": 0}
+    quarter = o.rollup_environment(readings, o.QUARTER)[T0, MACHINE]
+    assert (quarter["sum_pressure_bar"], quarter["count_pressure_bar"]) == (14, 2)
 
 
 def test_rollups_have_the_widths_of_the_contract():

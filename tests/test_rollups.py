@@ -1,8 +1,9 @@
-"""The rollups' columns that clients name, against the oracle: real-time, refreshed, after late data, upserts and deletes."""
+"""Every column of every rollup against the oracle: real-time, refreshed, after late data, upserts and deletes."""
 
 import random
 import threading
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -11,7 +12,7 @@ import pytest
 
 import oracle
 from oracle import EnergyReading, EnvironmentalReading, Factory, Machine, Plant, ProductionReading
-from readings import copy, refresh, run_policy, store
+from readings import COLUMNS, MEASURES, copy, insert, refresh, run_policy, store
 
 LEVELS = {"1min": oracle.MINUTE, "15min": oracle.QUARTER, "1hour": oracle.HOUR, "1day": oracle.DAY}
 # What an average over numeric is carried to; beyond it the database's own division ends.
@@ -53,34 +54,32 @@ def rounded(value):
     return oracle.round_half_up(value, PLACES) if value is not None and not isinstance(value, str) else value
 
 
-def assert_rollup(connection: psycopg.Connection, name: str, expected: dict, machines: list[Machine], time: str = "bucket") -> None:
-    """The rollup holds exactly the oracle's rows for these machines, in every column that the oracle has."""
-    columns = list(next(iter(expected.values()))) if expected else ["machine_id"]
-    rows = connection.execute(
-        f"select {time}, machine_id, {', '.join(columns)} from {name} where machine_id = any(%s)", [[m.id for m in machines]]
-    ).fetchall()
-    actual = {(row[0], row[1]): row[2:] for row in rows}
+def assert_rollup(connection: psycopg.Connection, name: str, expected: dict, machines: list[Machine], keys: str = "bucket, machine_id") -> None:
+    """The rollup holds exactly the oracle's rows for these machines, in every column it has."""
+    cursor = connection.execute(f"select {keys}, r.* from {name} r where machine_id = any(%s)", [[m.id for m in machines]])
+    width = keys.count(",") + 1
+    columns = [column.name for column in cursor.description[2 * width :]]
+    rows = cursor.fetchall()
+    actual = {row[:width]: row[2 * width :] for row in rows}
     assert len(actual) == len(rows), f"{name} has two rows for one bucket"
     assert actual.keys() == expected.keys(), name
     for key, row in expected.items():
+        assert columns == list(row), name
         for column, got, wanted in zip(columns, actual[key], row.values()):
             assert rounded(got) == rounded(wanted), f"{name}.{column} at {key}"
 
 
 def assert_rollups(connection: psycopg.Connection, plant: Plant) -> None:
-    electricity = [r for r in plant.energy if r.energy_type in oracle.ELECTRICITY]
     for level, width in LEVELS.items():
-        assert_rollup(connection, f"energy_readings_{level}", oracle.rollup_energy(electricity, width), plant.machines)
+        assert_rollup(connection, f"energy_readings_{level}", oracle.rollup_energy(plant.energy, width), plant.machines)
         assert_rollup(connection, f"production_data_{level}", oracle.rollup_production(plant.production, width), plant.machines)
         if level != "1day":
             assert_rollup(connection, f"environmental_data_{level}", oracle.rollup_environment(plant.environment, width), plant.machines)
-    assert_rollup(connection, "environmental_degree_days_daily", oracle.degree_days(plant.environment), plant.machines, "day")
-    gas = connection.execute(
-        "select coalesce(sum(total_energy_kwh), 0), count(distinct energy_type) from energy_by_carrier_1hour where machine_id = any(%s)",
-        [[m.id for m in plant.machines]],
-    ).fetchone()
-    carriers = [r for r in plant.energy if r.energy_type not in oracle.ELECTRICITY]
-    assert gas == (sum(r.energy_kwh for r in carriers), len({r.energy_type for r in carriers}))
+        if level in ("1min", "1hour"):
+            carriers = oracle.rollup_carriers(plant.energy, width)
+            assert_rollup(connection, f"energy_by_carrier_{level}", carriers, plant.machines, "bucket, machine_id, energy_type")
+    degree_days = oracle.degree_days(plant.environment)
+    assert_rollup(connection, "environmental_degree_days_daily", degree_days, plant.machines, "day, machine_id")
 
 
 @pytest.mark.parametrize("days_ago", [2, 20, 70, 400], ids=["fresh", "compressible", "history", "past retention"])
@@ -105,40 +104,33 @@ def test_a_reading_inserted_now_is_in_every_rollup_at_once(connection: psycopg.C
         assert total.fetchone()[0] == 1, level
 
 
+def upserted(readings: list, other: list) -> tuple[list, list]:
+    """Every tenth reading with the measures of its counterpart in `other`: those alone, and all readings after it."""
+    changes = [
+        replace(reading, **{name: getattr(source, name) for name in MEASURES[type(reading)]})
+        for reading, source in zip(readings[::10], other)
+    ]
+    changed = dict(zip(range(0, len(readings), 10), changes))
+    return changes, [changed.get(number, reading) for number, reading in enumerate(readings)]
+
+
 @pytest.mark.parametrize("way", ["copy", "insert", "upsert"])
 def test_late_data_is_in_all_levels_after_one_cycle(connection: psycopg.Connection, way: str) -> None:
     readings = plant(7, 29)
     store(connection, readings)
     refresh(connection)
-    late = [
-        EnergyReading(r.time + timedelta(microseconds=7), r.machine_id, "energy", Decimal("1.5"), Decimal("0.25"))
-        for r in readings.energy[::10]
-    ]
-    if way == "copy":
-        copy(connection, late)
-        result = readings.energy + late
-    elif way == "insert":
-        for r in late:
-            connection.execute(
-                "insert into energy_readings (time, machine_id, energy_type, power_kw, energy_kwh, is_estimated) values (%s, %s, %s, %s, %s, false)",
-                [r.time, r.machine_id, r.energy_type, r.power_kw, r.energy_kwh],
-            )
-        result = readings.energy + late
-    else:
-        changed = {(r.time, r.machine_id) for r in readings.energy[::10]}
-        result = [
-            EnergyReading(r.time, r.machine_id, r.energy_type, Decimal("77"), Decimal("3"), r.voltage_v, r.current_a, r.power_factor,
-                          r.frequency_hz, r.is_estimated) if (r.time, r.machine_id) in changed else r
-            for r in readings.energy
-        ]  # fmt: skip
-        for r in readings.energy[::10]:
-            connection.execute(
-                "insert into energy_readings (time, machine_id, energy_type, power_kw, energy_kwh) values (%s, %s, %s, 77, 3) "
-                "on conflict (time, machine_id, energy_type) do update set power_kw = excluded.power_kw, energy_kwh = excluded.energy_kwh",
-                [r.time, r.machine_id, r.energy_type],
-            )
+    result = []
+    for rows in readings.energy, readings.production, readings.environment:
+        if way == "upsert":
+            late, after = upserted(rows, rows[1::10])
+            insert(connection, late, upsert=True)
+        else:
+            late = [replace(reading, time=reading.time + timedelta(microseconds=7)) for reading in rows[::10]]
+            after = rows + late
+            (copy if way == "copy" else insert)(connection, late)
+        result.append(after)
     refresh(connection)
-    assert_rollups(connection, Plant(readings.factories, readings.machines, [], [], result, readings.production, readings.environment))
+    assert_rollups(connection, Plant(readings.factories, readings.machines, [], [], *result))
 
 
 @pytest.mark.community
@@ -146,19 +138,20 @@ def test_upsert_into_a_compressed_chunk(connection: psycopg.Connection) -> None:
     readings = plant(8, 15)
     store(connection, readings)
     refresh(connection)
-    run_policy(connection, "policy_compression", "energy_readings")
-    assert connection.execute("select bool_or(is_compressed) from timescaledb_information.chunks").fetchone()[0]
-    first = readings.energy[0]
-    connection.execute(
-        "insert into energy_readings (time, machine_id, energy_type, power_kw, energy_kwh) values (%s, %s, %s, 9, 9) "
-        "on conflict (time, machine_id, energy_type) do update set power_kw = excluded.power_kw, energy_kwh = excluded.energy_kwh",
-        [first.time, first.machine_id, first.energy_type],
-    )
+    result = []
+    for rows in readings.energy, readings.production, readings.environment:
+        table = COLUMNS[type(rows[0])][0]
+        run_policy(connection, "policy_compression", table)
+        compressed = connection.execute(
+            "select bool_and(is_compressed) from timescaledb_information.chunks where hypertable_name = %s and range_start < %s and range_end > %s",
+            [table, rows[-1].time, rows[0].time],
+        )
+        assert compressed.fetchone()[0]
+        changes, after = upserted(rows, rows[1::10])
+        insert(connection, changes, upsert=True)
+        result.append(after)
     refresh(connection)
-    changed = EnergyReading(first.time, first.machine_id, first.energy_type, Decimal(9), Decimal(9), first.voltage_v,
-                            first.current_a, first.power_factor, first.frequency_hz, first.is_estimated)  # fmt: skip
-    assert_rollups(connection, Plant(readings.factories, readings.machines, [], [], [changed, *readings.energy[1:]],
-                                     readings.production, readings.environment))  # fmt: skip
+    assert_rollups(connection, Plant(readings.factories, readings.machines, [], [], *result))
 
 
 @pytest.mark.parametrize("days_ago", [5, 25, 75], ids=["fresh", "late", "history"])
