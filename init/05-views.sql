@@ -101,19 +101,21 @@ comment on column public.v_latest_energy_readings.current_a is 'Current, A.';
 comment on column public.v_latest_energy_readings.power_factor is 'Power factor.';
 comment on column public.v_latest_energy_readings.frequency_hz is 'Frequency, Hz.';
 
+-- From the readings: an hour of them costs little, and a correction shows at once.
 create or replace view public.v_current_hour_metrics as
 select
     r.machine_id,
-    time_bucket('1 hour', r.bucket) as hour_bucket,
-    sum(r.sum_power_kw) / sum(r.reading_count) as avg_power_kw,
-    max(r.max_power_kw) as max_power_kw,
-    min(r.min_power_kw) as min_power_kw,
-    sum(r.total_energy_kwh) as total_energy_kwh,
-    sum(r.sum_power_factor) / nullif(sum(r.count_power_factor), 0) as avg_power_factor,
-    sum(r.sum_voltage_v) / nullif(sum(r.count_voltage_v), 0) as avg_voltage_v,
-    sum(r.reading_count)::bigint as reading_count
-from public.energy_readings_1min r
-where r.bucket >= time_bucket('1 hour', now()) and r.bucket <= now()
+    time_bucket('1 hour', r.time) as hour_bucket,
+    avg(r.power_kw) as avg_power_kw,
+    max(r.power_kw) as max_power_kw,
+    min(r.power_kw) as min_power_kw,
+    sum(r.energy_kwh) as total_energy_kwh,
+    avg(r.power_factor) as avg_power_factor,
+    avg(r.voltage_v) as avg_voltage_v,
+    count(*) as reading_count
+from public.energy_readings r
+where r.time >= time_bucket('1 hour', now()) and r.time <= now()
+  and r.energy_type in ('electrical', 'electricity', 'energy')
 group by 1, 2;
 comment on view public.v_current_hour_metrics is 'Electricity of the present clock hour by machine; kW, kWh, V.';
 comment on column public.v_current_hour_metrics.machine_id is 'machines.id.';
