@@ -455,7 +455,7 @@ comment on function enms.peak_time(uuid, timestamptz, numeric) is 'Start of the 
 -- Every figure of machines of one factory in a range, unrounded: what the KPI functions and the views publish.
 create or replace function enms.machine_figures(
     p_machine_ids uuid[], p_start_time timestamptz, p_end_time timestamptz,
-    p_factory_id uuid default null, p_region text default null)
+    p_factory_id uuid default null, p_region text default null, p_with_units boolean default true)
 returns table (
     machine_id uuid, readings bigint, energy_kwh numeric, avg_power_kw numeric,
     peak_kw numeric, peak_slice timestamptz, mean_demand_kw numeric, load_factor numeric, units bigint,
@@ -496,24 +496,22 @@ begin
     -- A rate depends on the hour of the local week and on which tariffs are valid, so a year of slices has few
     -- rates to look up; where tariffs keep different zones, each slice is looked up.
     slices as materialized (
-        select d.slice, (case when v_zone = v_factory.timezone then d.local else d.slice at time zone v_factory.timezone end)::date as day,
+        select d.slice, d.local,
+               (case when v_zone = v_factory.timezone then d.local else d.slice at time zone v_factory.timezone end)::date as day,
                coalesce(date_part('epoch', d.local)::bigint / 3600 % 168, date_part('epoch', d.slice)::bigint) as hour,
                width_bucket(d.local, v_changes) as validity
-        -- The fence, here and below, keeps the local time from being worked out again at each place that uses it.
+        -- The fence keeps the local time from being worked out again at each place that uses it.
         from (select u.slice, u.slice at time zone v_zone as local from (select distinct s.slice from s) u offset 0) d),
+    offers as materialized (
+        select t as tariff, t.rate_per_kwh, t.currency, t.is_time_of_use, coalesce(t.timezone, f.timezone) as zone
+        from energy_tariffs t join factories f on f.id = t.factory_id
+        where t.factory_id = v_tariffs and t.is_active),
     rates as materialized (
-        select h.hour, h.validity, t.rate_per_kwh as rate, t.currency, dense_rank() over (order by t.rate_per_kwh, t.currency) as band
-        from (select d.hour, d.validity, min(d.slice) as slice from slices d group by 1, 2) h
-        cross join lateral (
-            select z.rate_per_kwh, z.currency
-            from (select t as tariff, t.rate_per_kwh, t.currency, t.is_time_of_use,
-                         h.slice at time zone coalesce(t.timezone, f.timezone) as local
-                  from energy_tariffs t join factories f on f.id = t.factory_id
-                  where t.factory_id = v_tariffs and t.is_active
-                  offset 0) z
-            where enms.tariff_applies(z.tariff, z.local)
-            order by z.is_time_of_use desc
-            limit 1) t),
+        select r.hour, r.validity, r.rate, r.currency, dense_rank() over (order by r.rate, r.currency) as band
+        from (select distinct on (h.hour, h.validity) h.hour, h.validity, o.rate_per_kwh as rate, o.currency
+              from (select d.hour, d.validity, min(d.slice) as slice, min(d.local) as local from slices d group by 1, 2) h
+              join offers o on enms.tariff_applies(o.tariff, coalesce(h.local, h.slice at time zone o.zone))
+              order by h.hour, h.validity, o.is_time_of_use desc) r),
     factors as materialized (
         select h.day, c.factor, dense_rank() over (order by c.factor) as grade
         from (select distinct d.day from slices d) h
@@ -549,7 +547,9 @@ begin
         group by 1),
     produced as (
         select p.machine_id, sum(p.units)::bigint as units
-        from enms.production_slices(p_machine_ids, p_start_time, p_end_time, interval '1 day') p group by 1)
+        from enms.production_slices(p_machine_ids, p_start_time, p_end_time, interval '1 day') p
+        where p_with_units
+        group by 1)
     select m.id, coalesce(t.readings, 0), coalesce(t.kwh, 0), t.power_kw / t.readings,
            t.peak_kw, k.slice, round(t.mean_kw, 12),
            -- Quotients end after some twenty digits; rounding here keeps exact halves exact for the last rounding.
@@ -566,7 +566,7 @@ begin
     where m.id = any (p_machine_ids);
 end
 $$;
-comment on function enms.machine_figures(uuid[], timestamptz, timestamptz, uuid, text) is 'Every figure of machines of one factory in [start, end), unrounded; the KPI functions and views publish them.';
+comment on function enms.machine_figures(uuid[], timestamptz, timestamptz, uuid, text, boolean) is 'Every figure of machines of one factory in [start, end), unrounded; the KPI functions and views publish them. Units are counted where p_with_units asks for them, else 0.';
 
 -- Specific energy consumption: energy per unit produced.
 create or replace function public.calculate_sec(p_machine_id uuid, p_start_time timestamptz, p_end_time timestamptz)
@@ -760,7 +760,8 @@ begin
            enms.require_one_currency(min(k.first_currency), max(k.last_currency)),
            round(coalesce(sum(k.energy_kwh - k.priced_kwh), 0), 3),
            round(coalesce(sum(k.energy_kwh - k.factored_kwh), 0), 3)
-    from enms.machine_figures(array(select m.id from machines m where m.factory_id = p_factory_id), p_start_time, p_end_time) k
+    from enms.machine_figures(array(select m.id from machines m where m.factory_id = p_factory_id), p_start_time, p_end_time,
+                              p_with_units => false) k
     join machines m on m.id = k.machine_id;
 end
 $$;
@@ -801,5 +802,5 @@ grant execute
                 enms.tariff_applies(public.energy_tariffs, timestamp),
                 enms.demand_charge_at(uuid, timestamptz),
                 enms.carbon_factor_on(text, date),
-                enms.machine_figures(uuid[], timestamptz, timestamptz, uuid, text)
+                enms.machine_figures(uuid[], timestamptz, timestamptz, uuid, text, boolean)
     to enms_reader;

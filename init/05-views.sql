@@ -355,14 +355,16 @@ select
     k.currency,
     round(k.unpriced_kwh, 3) as unpriced_energy_kwh
 from public.factories f
+join (
+    select a.factory_id, min(r.bucket) as first, max(r.bucket) as last
+    from public.energy_readings_1day r
+    join public.machines a on a.id = r.machine_id
+    group by 1) d on d.factory_id = f.id
 -- No local day begins or ends more than a day away from its UTC day.
 cross join lateral (
-    select generate_series(
-               date_trunc('month', (min(r.bucket) - interval '1 day') at time zone f.timezone),
-               (max(r.bucket) + interval '2 days') at time zone f.timezone,
-               interval '1 month')::date as month
-    from public.energy_readings_1day r
-    where r.machine_id in (select a.id from public.machines a where a.factory_id = f.id)) l
+    select generate_series(date_trunc('month', (d.first - interval '1 day') at time zone f.timezone),
+                           (d.last + interval '2 days') at time zone f.timezone,
+                           interval '1 month')::date as month) l
 cross join lateral (
     select g.machine_id, g.energy_kwh, g.peak_kw, g.energy_kwh - g.priced_kwh as unpriced_kwh, g.readings,
            case when g.first_currency is not distinct from g.last_currency then g.cost end as cost,
@@ -370,7 +372,8 @@ cross join lateral (
            coalesce(greatest(g.peak_kw, 0) * enms.demand_charge_at(f.id, g.peak_slice), 0) as demand_charge
     from enms.machine_figures(
         array(select a.id from public.machines a where a.factory_id = f.id),
-        l.month::timestamp at time zone f.timezone, (l.month + interval '1 month') at time zone f.timezone) g) k
+        l.month::timestamp at time zone f.timezone, (l.month + interval '1 month') at time zone f.timezone,
+        p_with_units => false) g) k
 join public.machines m on m.id = k.machine_id
 where k.readings > 0;
 comment on view public.v_monthly_cost_breakdown is 'Energy cost and demand charge by machine and local month, in the tariffs'' currency; NULL where two apply.';

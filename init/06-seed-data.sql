@@ -64,5 +64,5 @@ select not exists (select from enms.schema_version) as first_boot \gset
 
 -- The completion marker stays last: it tells health check and verifier that every file ran to its end.
 insert into enms.schema_version (version, spec_digest) values
-    ('1.0.0', '0bbc51d2ce6db9cec18e792f589c3302e6bba52c1dcbfb46d028ceb129b4fbfc')
+    ('1.0.0', '0c967b3a82542a1eeed931ff17b350b2839f4023fc10af23377375a48fae595a')
 on conflict do nothing;
