@@ -391,25 +391,30 @@ comment on column public.v_monthly_cost_breakdown.currency is 'Three-letter code
 comment on column public.v_monthly_cost_breakdown.unpriced_energy_kwh is 'Energy that no tariff prices, kWh.';
 
 create or replace view public.v_carbon_emissions_tracking as
+with days as materialized (
+    select (s.slice at time zone f.timezone)::date as date, s.machine_id, f.name as factory_name,
+           coalesce(f.grid_region, 'default') as region, sum(s.energy_kwh) as energy_kwh
+    from public.factories f
+    join (
+        select a.factory_id, min(r.bucket) as start_time, max(r.bucket) + interval '1 day' as end_time
+        from public.energy_readings_1day r
+        join public.machines a on a.id = r.machine_id
+        group by 1) t on t.factory_id = f.id
+    cross join lateral enms.energy_slices(
+        array(select a.id from public.machines a where a.factory_id = f.id), t.start_time, t.end_time,
+        enms.hours_are_whole(f.id, f.id, t.start_time, t.end_time)) s
+    group by 1, 2, 3, 4),
+factors as (
+    select d.region, d.date, enms.carbon_factor_on(d.region, d.date) as factor
+    from (select distinct d.region, d.date from days d) d)
 select
-    d.date, d.machine_id, m.name as machine_name, f.name as factory_name,
+    d.date, d.machine_id, m.name as machine_name, d.factory_name,
     round(d.energy_kwh, 3) as total_energy_kwh,
     round(d.energy_kwh * c.factor, 3) as total_co2_kg,
     round(d.energy_kwh * c.factor / 1000, 6) as total_co2_tonnes
-from public.factories f
-cross join lateral (
-    select min(r.bucket) as start_time, max(r.bucket) + interval '1 day' as end_time
-    from public.energy_readings_1day r
-    where r.machine_id in (select a.id from public.machines a where a.factory_id = f.id)
-    having min(r.bucket) is not null) t
-cross join lateral (
-    select s.machine_id, (s.slice at time zone f.timezone)::date as date, sum(s.energy_kwh) as energy_kwh
-    from enms.energy_slices(
-        array(select a.id from public.machines a where a.factory_id = f.id), t.start_time, t.end_time,
-        enms.hours_are_whole(f.id, f.id, t.start_time, t.end_time)) s
-    group by 1, 2) d
-join public.machines m on m.id = d.machine_id
-cross join lateral (select enms.carbon_factor_on(coalesce(f.grid_region, 'default'), d.date) as factor) c;
+from days d
+join factors c on c.region = d.region and c.date = d.date
+join public.machines m on m.id = d.machine_id;
 comment on view public.v_carbon_emissions_tracking is 'Electricity and its CO2 by machine and local day; kWh, kg, t; CO2 is NULL on a day without a factor.';
 comment on column public.v_carbon_emissions_tracking.date is 'Local day.';
 comment on column public.v_carbon_emissions_tracking.machine_id is 'machines.id.';
