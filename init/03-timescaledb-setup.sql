@@ -685,7 +685,8 @@ comment on column public.environmental_degree_days_daily.machine_id is 'machines
 
 -- What TimescaleDB's own bookkeeping leaves out.
 --
--- History: readings older than the refresh policies look. Retention may drop them from raw the next night,
+-- History: readings that the refresh policies soon no longer look at; they look back 60 days, so that even after ten
+-- days in which no job ran nothing falls between the two. Retention may drop them from raw the next night,
 -- and a refresh over a range it has dropped would delete what other machines have in the rollups there.
 -- So the transaction that writes (or deletes) history carries it into the rollups that are fed from raw,
 -- minute by minute of the machines it touches; the levels above them are never short of their source and
@@ -694,7 +695,7 @@ create or replace function enms.history_horizon() returns timestamptz
 language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-    select date_trunc('hour', now() - interval '59 days');
+    select date_trunc('hour', now() - interval '50 days');
 $$;
 comment on function enms.history_horizon() is 'Readings older than this reach the rollups by trigger; the refresh policies of the rollups fed from raw look back one day further.';
 
@@ -744,8 +745,8 @@ begin
         delete from enms.pending_history;
         return null;
     end if;
-    if current_setting('transaction_isolation') = 'repeatable read' then
-        raise exception 'readings older than % can''t be written under repeatable read', enms.history_horizon()
+    if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
+        raise exception 'readings older than % can''t be written under %', enms.history_horizon(), current_setting('transaction_isolation')
             using errcode = 'feature_not_supported',
                   hint = 'Use read committed: on an older snapshot two sessions would roll up one minute twice.';
     end if;

@@ -3,7 +3,7 @@
 --
 -- Ranges are half-open, [start, end). Each part of one is read from the coarsest rollup that has it stored whole
 -- and up to date, and what none has from the raw readings, so that any range gives at any time what the raw
--- readings give: just after a late reading, a correction or a deletion too. On Apache-2, where nothing is stored,
+-- readings give: once a late reading, a correction or a deletion is committed, too. On Apache-2, where nothing is stored,
 -- that is raw throughout.
 
 \set ON_ERROR_STOP on
@@ -119,7 +119,7 @@ as $$
 declare
     v_first  bigint := extract(epoch from p_start_time) * 1000000;
     v_last   bigint := extract(epoch from p_end_time) * 1000000;
-    -- Older than what the refresh policies look at, raw goes into the 1-minute rollups as it is written.
+    -- Older than what the refresh policies look at, raw went into the 1-minute rollups as it was written.
     v_oldest timestamptz := now() - interval '60 days';
 begin
     return query
@@ -349,6 +349,31 @@ end
 $$;
 comment on function enms.hours_are_whole(uuid, uuid, timestamptz, timestamptz) is 'True where no zone of the factory and its tariffs is off UTC by a part of an hour in the range.';
 
+-- From when to when there may be electricity readings of each factory, by the day; a late reading that no refresh has
+-- come to yet counts.
+create or replace function enms.electricity_spans() returns table (factory_id uuid, first timestamptz, last timestamptz)
+language plpgsql stable parallel safe
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_changed timestamptz;
+begin
+    select lower(range_merge(l.stale)) into v_changed
+    from enms.rollup_levels('energy_readings', 'epoch', now()) l
+    where l.level = 'day';
+    return query
+    select f.id, least(d.first, v_changed), greatest(d.last, now())
+    from factories f
+    left join (
+        select m.factory_id as id, min(r.bucket) as first, max(r.bucket) + interval '1 day' as last
+        from energy_readings_1day r
+        join machines m on m.id = r.machine_id
+        group by 1) d on d.id = f.id
+    where d.first is not null or v_changed is not null;
+end
+$$;
+comment on function enms.electricity_spans() is 'From when to when there may be electricity readings of each factory.';
+
 -- The newest electricity reading of each machine. Of one that fell silent it is looked for in the newest hour that the
 -- hourly rollup has stored of it: raw, which is found by time, would be searched back to there.
 create or replace function enms.latest_readings() returns setof public.energy_readings
@@ -357,27 +382,31 @@ set search_path = pg_catalog, public, pg_temp
 as $$
 declare
     v_hours   record;
+    v_from    timestamptz := '-infinity';
     v_machine uuid;
     v_hour    timestamptz;
     v_latest  energy_readings;
+    -- Run as text, so that each is planned for its own time, which leaves out the other chunks.
+    v_newest  text := 'select * from energy_readings r
+                       where r.machine_id = $1 and r.energy_type in (''electrical'', ''electricity'', ''energy'')
+                         and r.time >= $2 and r.time < $3
+                       order by r.time desc limit 1';
 begin
-    select l.stored, l.watermark into v_hours
-    from enms.rollup_levels('energy_readings', now() - interval '1 hour', now()) l
+    select l.stored, l.watermark, time_bucket('1 hour', least(l.watermark, lower(range_merge(l.stale)))) as fresh_until into v_hours
+    from enms.rollup_levels('energy_readings', 'epoch', now()) l
     where l.level = 'hour';
+    if found then
+        v_from := v_hours.watermark;
+    end if;
     for v_machine in select m.id from machines m loop
-        -- Run as text, so that each is planned for its own time, which leaves out the other chunks.
-        execute 'select * from energy_readings r
-                 where r.machine_id = $1 and r.energy_type in (''electrical'', ''electricity'', ''energy'') and r.time >= $2
-                 order by r.time desc limit 1'
-        into v_latest using v_machine, coalesce(v_hours.watermark, '-infinity');
+        execute v_newest into v_latest using v_machine, v_from, 'infinity'::timestamptz;
+        if v_latest.machine_id is null and v_hours.fresh_until < v_from then
+            execute v_newest into v_latest using v_machine, v_hours.fresh_until, v_from;
+        end if;
         if v_latest.machine_id is null and v_hours.stored is not null then
-            execute format('select r.bucket from %s r where r.machine_id = $1 order by r.bucket desc limit 1', v_hours.stored)
-            into v_hour using v_machine;
-            execute 'select * from energy_readings r
-                     where r.machine_id = $1 and r.energy_type in (''electrical'', ''electricity'', ''energy'')
-                       and r.time >= $2 and r.time < $3
-                     order by r.time desc limit 1'
-            into v_latest using v_machine, v_hour, v_hour + interval '1 hour';
+            execute format('select r.bucket from %s r where r.machine_id = $1 and r.bucket < $2 order by r.bucket desc limit 1', v_hours.stored)
+            into v_hour using v_machine, v_hours.fresh_until;
+            execute v_newest into v_latest using v_machine, v_hour, v_hour + interval '1 hour';
         end if;
         if v_latest.machine_id is not null then
             return next v_latest;
@@ -795,6 +824,7 @@ grant execute
                 enms.rollup_levels(text, timestamptz, timestamptz),
                 enms.range_parts(text, timestamptz, timestamptz, interval),
                 enms.hours_are_whole(uuid, uuid, timestamptz, timestamptz),
+                enms.electricity_spans(),
                 enms.latest_readings(),
                 enms.energy_slices(uuid[], timestamptz, timestamptz, boolean),
                 enms.production_slices(uuid[], timestamptz, timestamptz, interval),

@@ -1,5 +1,5 @@
--- Views for dashboards. Figures come from the KPI functions' own source or from the rollups with the same
--- definitions; today, this week and this month begin at the factory's local midnight.
+-- Views for dashboards. Figures come from the KPI functions' own source; today, this week and a month begin at the
+-- factory's local midnight.
 -- Running this file again changes nothing.
 
 \set ON_ERROR_STOP on
@@ -316,9 +316,9 @@ select r.bucket as time, r.machine_id, r.avg_power_kw as power_kw
 from public.energy_readings_1min r
 where r.bucket >= now() - interval '24 hours' and r.bucket <= now();
 comment on view public.v_power_trend_24h is 'Mean power by minute over the last 24 hours, kW.';
-comment on column public.v_power_trend_24h.time is 'Instant of the reading.';
+comment on column public.v_power_trend_24h.time is 'Start of the minute.';
 comment on column public.v_power_trend_24h.machine_id is 'machines.id.';
-comment on column public.v_power_trend_24h.power_kw is 'Power, kW.';
+comment on column public.v_power_trend_24h.power_kw is 'Mean power of the minute, kW.';
 
 create or replace view public.v_energy_trend_30d as
 select
@@ -355,16 +355,10 @@ select
     k.currency,
     round(k.unpriced_kwh, 3) as unpriced_energy_kwh
 from public.factories f
-join (
-    select a.factory_id, min(r.bucket) as first, max(r.bucket) as last
-    from public.energy_readings_1day r
-    join public.machines a on a.id = r.machine_id
-    group by 1) d on d.factory_id = f.id
--- No local day begins or ends more than a day away from its UTC day.
+join enms.electricity_spans() d on d.factory_id = f.id
 cross join lateral (
-    select generate_series(date_trunc('month', (d.first - interval '1 day') at time zone f.timezone),
-                           (d.last + interval '2 days') at time zone f.timezone,
-                           interval '1 month')::date as month) l
+    select generate_series(date_trunc('month', d.first at time zone f.timezone), d.last at time zone f.timezone, interval '1 month')::date
+        as month) l
 cross join lateral (
     select g.machine_id, g.energy_kwh, g.peak_kw, g.energy_kwh - g.priced_kwh as unpriced_kwh, g.readings,
            case when g.first_currency is not distinct from g.last_currency then g.cost end as cost,
@@ -395,14 +389,10 @@ with days as materialized (
     select (s.slice at time zone f.timezone)::date as date, s.machine_id, f.name as factory_name,
            coalesce(f.grid_region, 'default') as region, sum(s.energy_kwh) as energy_kwh
     from public.factories f
-    join (
-        select a.factory_id, min(r.bucket) as start_time, max(r.bucket) + interval '1 day' as end_time
-        from public.energy_readings_1day r
-        join public.machines a on a.id = r.machine_id
-        group by 1) t on t.factory_id = f.id
+    join enms.electricity_spans() d on d.factory_id = f.id
     cross join lateral enms.energy_slices(
-        array(select a.id from public.machines a where a.factory_id = f.id), t.start_time, t.end_time,
-        enms.hours_are_whole(f.id, f.id, t.start_time, t.end_time)) s
+        array(select a.id from public.machines a where a.factory_id = f.id), d.first, d.last,
+        enms.hours_are_whole(f.id, f.id, d.first, d.last)) s
     group by 1, 2, 3, 4),
 factors as (
     select d.region, d.date, enms.carbon_factor_on(d.region, d.date) as factor

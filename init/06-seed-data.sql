@@ -64,5 +64,5 @@ select not exists (select from enms.schema_version) as first_boot \gset
 
 -- The completion marker stays last: it tells health check and verifier that every file ran to its end.
 insert into enms.schema_version (version, spec_digest) values
-    ('1.0.0', '0c967b3a82542a1eeed931ff17b350b2839f4023fc10af23377375a48fae595a')
+    ('1.0.0', 'ac15ba68b8f104ac8288ac17f08e1f6a0eccd5075888a9cc48e9e4bec7247db7')
 on conflict do nothing;

@@ -315,10 +315,11 @@ def test_a_minute_past_retention_is_replaced_only_on_request(fresh: psycopg.Conn
 
 
 @pytest.mark.community
-def test_history_is_not_written_on_an_old_snapshot(fresh: psycopg.Connection) -> None:
-    with pytest.raises(psycopg.errors.FeatureNotSupported, match="repeatable read"), fresh.transaction():
-        fresh.execute("set transaction isolation level repeatable read")
-        copy(fresh, [EnergyReading(NOW - timedelta(days=70), SEED, "energy", Decimal(5), Decimal(5))])
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_history_is_not_written_on_an_old_snapshot(connection: psycopg.Connection, level: str) -> None:
+    with pytest.raises(psycopg.errors.FeatureNotSupported, match=f"under {level}"), connection.transaction():
+        connection.execute(f"set transaction isolation level {level}")
+        copy(connection, [EnergyReading(NOW - timedelta(days=70), SEED, "energy", Decimal(5), Decimal(5))])
 
 
 @pytest.mark.community
@@ -337,3 +338,17 @@ def test_writers_of_history_in_opposite_order_do_not_deadlock(fresh_database: st
         first.commit()
         second.commit()
         assert minutes_of(first) == (3, 3)
+
+
+@pytest.mark.community
+def test_a_late_reading_and_then_days_without_a_job(fresh: psycopg.Connection) -> None:
+    """Just young enough for the policies when it came, too old for them when they ran again."""
+    late = EnergyReading(NOW - timedelta(days=52), SEED, "energy", Decimal(5), Decimal(5))
+    copy(fresh, [late])
+    fresh.execute("select remove_continuous_aggregate_policy('energy_readings_1min')")
+    fresh.execute(
+        "select add_continuous_aggregate_policy('energy_readings_1min', interval '51 days', interval '1 minute', interval '1 minute')"
+    )
+    refresh(fresh)
+    for level in LEVELS:
+        assert fresh.execute(f"select sum(total_energy_kwh) from energy_readings_{level}").fetchone()[0] == 5, level

@@ -235,3 +235,50 @@ def test_views_agree_with_the_functions_after_late_data(connection: psycopg.Conn
         now = connection.execute("select now()").fetchone()[0]
         for check in CHECKS:
             check(connection, refereed(connection, stored), now)
+
+
+def newest(connection: psycopg.Connection, machine: Machine) -> datetime | None:
+    return next((row["time"] for row in select(connection, "v_latest_energy_readings", [machine])), None)
+
+
+def test_the_latest_reading_of_a_silent_machine(fresh: psycopg.Connection) -> None:
+    """However long it has been silent, after a late reading and after deletions, whatever is refreshed."""
+    factory = Factory(uuid.uuid4(), f"Factory {uuid.uuid4()}")
+    silent, live, gas = (Machine(uuid.uuid4(), factory.id, name, 60) for name in ("Silent", "Live", "Gas"))
+    now = datetime.now(UTC).replace(microsecond=0)
+    last = now - timedelta(days=9)
+    made = [EnergyReading(last - n * timedelta(hours=5), silent.id, "energy", Decimal(1), Decimal(1)) for n in range(4)]
+    made += [EnergyReading(now - n * timedelta(minutes=30), live.id, "energy", Decimal(1), Decimal(1)) for n in range(500)]
+    made += [EnergyReading(now - timedelta(hours=1), gas.id, "natural_gas", Decimal(1), Decimal(1))]
+    store(fresh, Plant([factory], [silent, live, gas], [], [], made))
+    for _ in range(2):
+        assert (newest(fresh, silent), newest(fresh, live), newest(fresh, gas)) == (last, now, None)
+        refresh(fresh)
+    late = now - timedelta(days=6, minutes=7)
+    copy(fresh, [EnergyReading(late, silent.id, "energy", Decimal(1), Decimal(1))])
+    assert newest(fresh, silent) == late
+    refresh(fresh)
+    assert newest(fresh, silent) == late
+    fresh.execute("delete from energy_readings where machine_id = %s and time > %s", [silent.id, last - timedelta(hours=6)])
+    for _ in range(2):
+        assert newest(fresh, silent) == last - timedelta(hours=10)
+        refresh(fresh)
+    fresh.execute("delete from energy_readings where machine_id = %s", [silent.id])
+    assert newest(fresh, silent) is None
+
+
+def test_a_month_that_only_a_late_reading_has_shows_at_once(fresh: psycopg.Connection) -> None:
+    factory = Factory(uuid.uuid4(), f"Factory {uuid.uuid4()}", "Asia/Kathmandu")
+    machine = Machine(uuid.uuid4(), factory.id, "Mill", 60)
+    now = datetime.now(UTC)
+    store(fresh, Plant([factory], [machine], [], [], [EnergyReading(now, machine.id, "energy", Decimal(1), Decimal(1))]))
+    refresh(fresh)
+    late = now - timedelta(days=40)
+    copy(fresh, [EnergyReading(late, machine.id, "energy", Decimal(2), Decimal(3))])
+    day = late.astimezone(ZoneInfo("Asia/Kathmandu")).date()
+    for _ in range(2):
+        months = {row["month"]: row["total_energy_kwh"] for row in select(fresh, "v_monthly_cost_breakdown", [machine])}
+        assert months[day.replace(day=1)] == 3
+        days = {row["date"]: row["total_energy_kwh"] for row in select(fresh, "v_carbon_emissions_tracking", [machine])}
+        assert days[day] == 3
+        refresh(fresh)

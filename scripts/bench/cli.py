@@ -20,8 +20,8 @@ from scripts.console import Failure, complain
 from scripts.settings import STATE
 
 DAYS, ROWS, HISTORY = 30, 1_000_000, 365
-# Readings older than 59 days would reach the rollups as they are written, and nothing would be left to fill.
-MOST_DAYS = 59
+# Readings older than 50 days would reach the rollups as they are written, and nothing would be left to fill.
+MOST_DAYS = 49
 MOST_MACHINES = 100_000
 COPY_DAYS = 30
 STAGES = {INGEST: copy_rounds, PLANT: load_plant, YEAR: load_history}

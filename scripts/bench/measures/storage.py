@@ -25,7 +25,7 @@ def compression(bench: Bench) -> Measured:
         from chunk_compression_stats('{TARGET}') s
         join timescaledb_information.chunks c on c.chunk_schema = s.chunk_schema and c.chunk_name = s.chunk_name
         where s.compression_status = 'Compressed' and c.range_end > %(begin)s
-          -- Part of a day, shared with the history, tells of neither; but a young plant may have no other.
+          -- The first day is only a part of one, whose fixed costs weigh too much; but a young plant may have no other.
           and (c.range_start >= %(begin)s or not exists (
               select from timescaledb_information.chunks whole
               where whole.hypertable_name = '{TARGET}' and whole.is_compressed and whole.range_start >= %(begin)s))
