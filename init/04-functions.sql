@@ -117,8 +117,9 @@ set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_generic_plan
 as $$
 declare
-    v_first  bigint := extract(epoch from p_start_time) * 1000000;
-    v_last   bigint := extract(epoch from p_end_time) * 1000000;
+    -- Microseconds of the very first and last times don't fit.
+    v_first  bigint := extract(epoch from greatest(p_start_time, '0001-01-01')) * 1000000;
+    v_last   bigint := extract(epoch from least(p_end_time, '9999-12-31')) * 1000000;
     -- Older than what the refresh policies look at, raw went into the 1-minute rollups as it was written.
     v_oldest timestamptz := now() - interval '60 days';
 begin
@@ -476,7 +477,7 @@ begin
     return (
         select min(s.slice)
         from enms.energy_slices(array[p_machine_id], p_slice, p_slice + interval '1 hour', false) s
-        where s.peak_kw = p_peak_kw);
+        where round(s.peak_kw, 12) = round(p_peak_kw, 12));
 end
 $$;
 comment on function enms.peak_time(uuid, timestamptz, numeric) is 'Start of the first quarter-hour of an hour (or of the quarter-hour itself) whose demand is the peak.';
@@ -572,7 +573,8 @@ begin
         group by 1),
     peaks as (
         select s.machine_id, min(s.slice) as slice
-        from s join totals t on t.machine_id = s.machine_id and t.peak_kw = s.peak_kw
+        -- Equal means of unequal counts are carried to unequal digits.
+        from s join totals t on t.machine_id = s.machine_id and round(t.peak_kw, 12) = round(s.peak_kw, 12)
         group by 1),
     produced as (
         select p.machine_id, sum(p.units)::bigint as units

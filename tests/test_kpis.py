@@ -103,6 +103,28 @@ def test_of_equal_peaks_the_earliest_is_named(connection: psycopg.Connection) ->
         assert (peak["peak_time"], peak["peak_demand_kw"]) == (A + first * oracle.QUARTER, powers[first]), (start, end)
 
 
+@pytest.mark.parametrize("hours_apart", [0, 3])
+def test_of_equal_peaks_from_unequal_counts_the_earliest_is_named(connection: psycopg.Connection, hours_apart: int) -> None:
+    """3.5 / 3 and 7 / 6 kW, which a division of decimals carries to unequal digits."""
+    factory, machine = site()
+    second = A + oracle.QUARTER + timedelta(hours=hours_apart)
+    powers = [(A, "1.1"), (A, "1.2"), (A, "1.2"), *((second, kw) for kw in ("1.1", "1.1", "1.2", "1.2", "1.2", "1.2"))]
+    energy = [EnergyReading(quarter + timedelta(seconds=n), machine.id, "energy", Decimal(kw), Decimal(0)) for n, (quarter, kw) in enumerate(powers)]
+    store(connection, Plant([factory], [machine], [], [], energy))
+    for _ in range(2):
+        assert call(connection, "calculate_peak_demand", machine.id, A, B)["peak_time"] == A
+        refresh(connection)
+
+
+def test_ten_thousand_years(connection: psycopg.Connection) -> None:
+    factory, machine = site()
+    store(connection, Plant([factory], [machine], [], [], [EnergyReading(A, machine.id, "energy", Decimal(3), Decimal(17))]))
+    row = connection.execute(
+        "select total_energy_kwh from calculate_energy_cost(%s, '0001-01-01', '9999-12-31')", [machine.id]
+    ).fetchone()
+    assert row[0] == 17
+
+
 def test_the_shortest_range_is_shared_out_whole(connection: psycopg.Connection) -> None:
     factory, machine = site()
     store(connection, Plant([factory], [machine], [], [], [], [ProductionReading(A, machine.id, 1, operating_mode="running")]))
