@@ -21,7 +21,7 @@ class Checkout:
         shutil.copytree(CHECKOUT, path, ignore=shutil.ignore_patterns(*LEFT_OUT))
         self.path = path
         self.python = sys.executable
-        ours = ("ENMS_", "ENGINE", "POSTGRES_", "PG", "COMPOSE_", "MAKE", "MFLAGS")
+        ours = ("ENMS_", "ENGINE", "ARGS", "BENCH_", "POSTGRES_", "PG", "COMPOSE_", "MAKE", "MFLAGS")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self.environment = inherited | {name: str(value) for name, value in environment.items()}
 
