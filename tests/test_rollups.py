@@ -253,13 +253,15 @@ def minutes_of(connection: psycopg.Connection, rollup: str = "energy_readings_1m
 
 
 @pytest.mark.community
+@pytest.mark.parametrize("compressed", ["energy_readings", "energy_readings_1min"])
 @pytest.mark.parametrize("first", ["another machine", "upsert of all", "upsert of one", "late minute", "same minute"])
-def test_history_into_a_compressed_chunk(fresh: psycopg.Connection, first: str) -> None:
+def test_history_into_a_compressed_chunk(fresh: psycopg.Connection, first: str, compressed: str) -> None:
     """The first statement after the compression: what it writes can't be queried before it has ended."""
     begin = oracle.bucket_of(NOW - timedelta(days=80), oracle.DAY)
     readings = [EnergyReading(begin + n * oracle.QUARTER, SEED, "energy", Decimal(4), Decimal(1)) for n in range(96)]
     copy(fresh, readings)
-    run_policy(fresh, "policy_compression", "energy_readings")
+    run_policy(fresh, "policy_compression", compressed)
+    assert fresh.execute("select is_compressed from timescaledb_information.chunks where is_compressed").fetchone(), "nothing is compressed"
     upsert = (
         "insert into energy_readings (time, machine_id, energy_type, power_kw, energy_kwh) select time, machine_id, energy_type, 4, 3 "
         "from unnest(%s::timestamptz[]) time, (values (%s::uuid, 'energy')) m (machine_id, energy_type) "
