@@ -345,12 +345,13 @@ def test_writers_of_history_in_opposite_order_do_not_deadlock(fresh_database: st
 @pytest.mark.community
 def test_a_late_reading_and_then_days_without_a_job(fresh: psycopg.Connection) -> None:
     """Just young enough for the policies when it came, too old for them when they ran again."""
-    late = EnergyReading(NOW - timedelta(days=52), SEED, "energy", Decimal(5), Decimal(5))
-    copy(fresh, [late])
+    copy(fresh, [EnergyReading(NOW - timedelta(days=3), SEED, "energy", Decimal(1), Decimal(1))])
+    refresh(fresh)
+    copy(fresh, [EnergyReading(NOW - timedelta(days=52), SEED, "energy", Decimal(5), Decimal(5))])
     fresh.execute("select remove_continuous_aggregate_policy('energy_readings_1min')")
     fresh.execute(
         "select add_continuous_aggregate_policy('energy_readings_1min', interval '51 days', interval '1 minute', interval '1 minute')"
     )
     refresh(fresh)
     for level in LEVELS:
-        assert fresh.execute(f"select sum(total_energy_kwh) from energy_readings_{level}").fetchone()[0] == 5, level
+        assert fresh.execute(f"select sum(total_energy_kwh) from energy_readings_{level}").fetchone()[0] == 6, level
