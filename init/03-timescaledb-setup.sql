@@ -699,8 +699,8 @@ as $$
 $$;
 comment on function enms.history_horizon() is 'Readings older than this reach the rollups by trigger; the refresh policies of the rollups fed from raw look back one day further.';
 
--- Minutes of history that the running transaction has touched. No row outlives its transaction, so a session
--- only ever sees its own.
+-- Minutes of history that the running transaction has touched. A row outlives its transaction only where a chunk was
+-- written to by its own name, which calls no statement trigger; the next writer of history then rolls it up too.
 create unlogged table if not exists enms.touched_history (
     source     text        not null,
     bucket     timestamptz not null,

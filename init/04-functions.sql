@@ -192,7 +192,7 @@ begin
                          time_bucket(v_level.width, upper(u)) as last
                   from unnest(v_fresh) u) b
             where b.first < b.last
-              -- A few minutes more cost less than planning for one more rollup.
+              -- A few rows more of the level below cost less than planning for one more rollup.
               and (v_level.level = 'minute' or b.first + 4 * v_level.width <= b.last);
             v_left := v_left - v_part;
             return query select v_level.level, v_level.stored, lower(u), upper(u) from unnest(v_part) u;

@@ -22,7 +22,7 @@ comment on column enms.factory_periods.factory_id is 'factories.id.';
 comment on column enms.factory_periods.timezone is 'Zone name.';
 comment on column enms.factory_periods.today is 'Local day.';
 comment on column enms.factory_periods.day_start is 'Local midnight.';
-comment on column enms.factory_periods.week_start is 'Mondays local midnight.';
+comment on column enms.factory_periods.week_start is 'Monday''s local midnight.';
 comment on column enms.factory_periods.until is 'End of both periods: now.';
 
 create or replace view public.v_machines_current_status as
@@ -54,7 +54,7 @@ comment on column public.v_machines_current_status.health_score is 'Health, 0 to
 comment on column public.v_machines_current_status.last_reading_time is 'Newest energy reading.';
 comment on column public.v_machines_current_status.last_updated is 'When the status last arrived.';
 comment on column public.v_machines_current_status.is_active is 'False where retired.';
-comment on column public.v_machines_current_status.is_critical is 'True for a machine that production cant do without.';
+comment on column public.v_machines_current_status.is_critical is 'True for a machine that production can''t do without.';
 
 create or replace view public.v_machines_detail as
 select
@@ -71,7 +71,7 @@ comment on column public.v_machines_detail.machine_name is 'Name of the machine.
 comment on column public.v_machines_detail.description is 'Free text.';
 comment on column public.v_machines_detail.machine_type is 'Kind of machine.';
 comment on column public.v_machines_detail.manufacturer is 'Maker.';
-comment on column public.v_machines_detail.model is 'Makers model.';
+comment on column public.v_machines_detail.model is 'Maker''s model.';
 comment on column public.v_machines_detail.serial_number is 'Serial number.';
 comment on column public.v_machines_detail.installation_date is 'Day of installation.';
 comment on column public.v_machines_detail.rated_power_kw is 'Rated power, kW.';
@@ -84,7 +84,7 @@ comment on column public.v_machines_detail.factory_id is 'factories.id.';
 comment on column public.v_machines_detail.factory_name is 'Name of the factory.';
 comment on column public.v_machines_detail.factory_location is 'Town and country of the factory.';
 comment on column public.v_machines_detail.is_active is 'False where retired.';
-comment on column public.v_machines_detail.is_critical is 'True for a machine that production cant do without.';
+comment on column public.v_machines_detail.is_critical is 'True for a machine that production can''t do without.';
 comment on column public.v_machines_detail.created_at is 'When the row was made.';
 comment on column public.v_machines_detail.metadata is 'Free facts.';
 
@@ -179,13 +179,13 @@ comment on column public.v_week_summary.machine_id is 'machines.id.';
 comment on column public.v_week_summary.machine_name is 'Name of the machine.';
 comment on column public.v_week_summary.machine_type is 'Kind of machine.';
 comment on column public.v_week_summary.factory_name is 'Name of the factory.';
-comment on column public.v_week_summary.energy_week_kwh is 'Energy since Mondays local midnight, kWh.';
-comment on column public.v_week_summary.avg_power_week_kw is 'Mean power since Mondays local midnight, kW.';
-comment on column public.v_week_summary.peak_demand_week_kw is 'Peak demand since Mondays local midnight, kW.';
-comment on column public.v_week_summary.production_week_units is 'Units since Mondays local midnight.';
-comment on column public.v_week_summary.sec_week is 'SEC since Mondays local midnight, kWh per unit.';
-comment on column public.v_week_summary.cost_week is 'Energy cost since Mondays local midnight, in currency.';
-comment on column public.v_week_summary.co2_week_kg is 'CO2 since Mondays local midnight, kg.';
+comment on column public.v_week_summary.energy_week_kwh is 'Energy since Monday''s local midnight, kWh.';
+comment on column public.v_week_summary.avg_power_week_kw is 'Mean power since Monday''s local midnight, kW.';
+comment on column public.v_week_summary.peak_demand_week_kw is 'Peak demand since Monday''s local midnight, kW.';
+comment on column public.v_week_summary.production_week_units is 'Units since Monday''s local midnight.';
+comment on column public.v_week_summary.sec_week is 'SEC since Monday''s local midnight, kWh per unit.';
+comment on column public.v_week_summary.cost_week is 'Energy cost since Monday''s local midnight, in currency.';
+comment on column public.v_week_summary.co2_week_kg is 'CO2 since Monday''s local midnight, kg.';
 comment on column public.v_week_summary.currency is 'Three-letter code (ISO 4217); NULL where none or two apply.';
 
 create or replace view public.v_factory_dashboard as
@@ -379,7 +379,7 @@ comment on column public.v_monthly_cost_breakdown.factory_name is 'Name of the f
 comment on column public.v_monthly_cost_breakdown.total_energy_kwh is 'Energy, kWh.';
 comment on column public.v_monthly_cost_breakdown.peak_demand_kw is 'Peak demand, kW.';
 comment on column public.v_monthly_cost_breakdown.energy_cost is 'Energy cost, in currency.';
-comment on column public.v_monthly_cost_breakdown.demand_charge is 'Demand charge of the months peak, in currency.';
+comment on column public.v_monthly_cost_breakdown.demand_charge is 'Demand charge of the month''s peak, in currency.';
 comment on column public.v_monthly_cost_breakdown.total_cost is 'Energy cost and demand charge, in currency.';
 comment on column public.v_monthly_cost_breakdown.currency is 'Three-letter code (ISO 4217); NULL where none or two apply.';
 comment on column public.v_monthly_cost_breakdown.unpriced_energy_kwh is 'Energy that no tariff prices, kWh.';
