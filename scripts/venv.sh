@@ -22,6 +22,6 @@ if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     "$python" -m venv --clear .venv >"$log" 2>&1 ||
         fail "$python cannot make .venv: install its venv module (python3-venv on Debian) and try again"
 fi
-echo "Installing the tools' Python packages in .venv ..."
+echo "Installing the tools' Python packages in .venv ..." >&2
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable "$1" >"$log" 2>&1 ||
     fail "pip could not install the packages: $(grep -m 1 ERROR "$log" || tail -n 1 "$log")"

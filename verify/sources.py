@@ -1,12 +1,11 @@
-"""The statements of init/, read as psql would: for function bodies, view definitions and --static."""
+"""The files of init/: their statements and psql commands, and what they say of functions and views."""
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import sqlparse
-
+from verify import psql
+from verify.psql import Command, Script, Statement
 from verify.result import ExitCode, Fatal
 
 INIT = Path(__file__).resolve().parent.parent / "init"
@@ -15,52 +14,50 @@ ROLLUP = ":create_rollup"
 FUNCTION = re.compile(r"create\s+(?:or\s+replace\s+)?function\s+([\w.]+)\s*\(.*?\bas\s+\$(\w*)\$(.*?)\$\2\$", re.I | re.S)
 VIEW = re.compile(r"(?:create\s+(?:or\s+replace\s+)?(?:materialized\s+)?view\s+(?:if\s+not\s+exists\s+)?)([\w.]+)\s+as\b(.*)", re.I | re.S)
 ROLLUP_VIEW = re.compile(rf"{ROLLUP}\s+([\w.]+)\s+:as_rollup\b(.*?):unfilled\s*$", re.I | re.S)
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One SQL statement without comments around it, and the file and line where it begins."""
-
-    file: str
-    line: int
-    text: str
-
-
-@dataclass(frozen=True)
-class Command:
-    """One psql command, such as \\set, with its arguments."""
-
-    file: str
-    line: int
-    text: str
-
-    @property
-    def name(self) -> str:
-        return self.text.split()[0]
+COMMENT = re.compile(r"comment\s+on\s+(\w+)\s+([\w.]+)(?:\s*\([^)]*\))?\s+is\s+'((?:[^']|'')*)'\s*\Z", re.I)
 
 
 class Sources:
-    """init/*.sql, parsed when first asked for; Fatal if there is nothing to read."""
+    """init/*.sql, read when first asked for; Fatal if there is nothing to read."""
 
     def __init__(self, folder: Path = INIT) -> None:
         self.folder = folder
 
     @cached_property
+    def entries(self) -> list[str]:
+        """Names in the folder that a shell's * finds, as the image's entrypoint does."""
+        try:
+            return sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))
+        except OSError as error:
+            raise Fatal(f"{self.folder} cannot be read: {error.strerror}", ExitCode.SPEC) from None
+
+    @cached_property
     def files(self) -> list[Path]:
-        found = sorted(self.folder.glob("*.sql"))
+        found = [self.folder / name for name in self.entries if name.endswith(".sql")]
         if not found:
             raise Fatal(f"{self.folder} has no .sql files, which the checks of functions and views read", ExitCode.SPEC)
         return found
 
     @cached_property
+    def texts(self) -> dict[str, str]:
+        """Each file's text by its name; line ends as they are, a byte order mark left out as psql does."""
+        return {path.name: _text(path) for path in self.files}
+
+    @cached_property
+    def scripts(self) -> dict[str, Script]:
+        """Each file by its name, as psql reads it."""
+        # Python counts a carriage return as a line end too, and the catalogue's texts are compared without one.
+        return {name: psql.read(name, text.replace("\r\n", "\n")) for name, text in self.texts.items()}
+
+    @cached_property
     def statements(self) -> list[Statement]:
         """Every statement in order, those of both branches of an \\if included."""
-        return [statement for path in self.files for statement in _statements(path)]
+        return [statement for script in self.scripts.values() for statement in script.statements]
 
     @cached_property
     def commands(self) -> list[Command]:
         """Every psql command in order."""
-        return [command for path in self.files for command in _split(path)[1]]
+        return [command for script in self.scripts.values() for command in script.commands]
 
     @cached_property
     def bodies(self) -> dict[str, str]:
@@ -74,40 +71,30 @@ class Sources:
         found = (ROLLUP_VIEW.match(statement.text) or VIEW.match(statement.text) for statement in self.statements)
         return {unqualified(match[1]): match[2].strip() for match in found if match}
 
+    @cached_property
+    def comments(self) -> dict[tuple[str, str], str]:
+        """Comments by object and column; that of the object itself has the column ''."""
+        found = {}
+        for match in filter(None, (COMMENT.match(statement.text) for statement in self.statements)):
+            name, column = match[2], ""
+            if match[1].lower() == "column":
+                name, _, column = match[2].rpartition(".")
+            found[unqualified(name), column] = match[3].replace("''", "'")
+        return found
+
 
 def unqualified(name: str) -> str:
     """The name as PostgreSQL prints it where public is on the search path."""
     return name.strip().replace('"', "").removeprefix("public.")
 
 
-def _split(path: Path) -> tuple[str, list[Command]]:
-    """The file's SQL, each psql command taken out and its lines kept, and the commands."""
-    lines, commands = [], []
-    quoted = False
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
-        if not quoted and line.lstrip().startswith("\\"):
-            commands.append(Command(path.name, number, line.strip()))
-            lines.append("")
-            continue
-        found = None if quoted else re.search(r"\\(\w+)[^']*$", line)
-        if found:
-            commands.append(Command(path.name, number, found[0].strip()))
-            # \gset and its like end a statement as a semicolon does.
-            line = line[: found.start()] + ";"
-        quoted ^= line.count("$$") % 2 == 1
-        lines.append(line)
-    return "\n".join(lines), commands
-
-
-def _statements(path: Path) -> list[Statement]:
-    sql, _ = _split(path)
-    found, offset = [], 0
-    for piece in sqlparse.split(sql):
-        start = sql.index(piece, offset)
-        offset = start + len(piece)
-        text = re.sub(r"\A(?:\s*--[^\n]*\n|\s*/\*.*?\*/)+", "", piece, flags=re.S)
-        line = sql.count("\n", 0, start + piece.index(text)) + 1 if text else 0
-        text = text.strip().rstrip(";").rstrip()
-        if text and not text.startswith("--"):
-            found.append(Statement(path.name, line, text))
-    return found
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise Fatal(f"{path.parent.name}/{path.name} cannot be read: {error.strerror}", ExitCode.SPEC) from None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise Fatal(f"{path.parent.name}/{path.name}, line {line}: not UTF-8, which the server refuses; save the file as UTF-8", ExitCode.SPEC) from None
