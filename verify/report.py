@@ -1,39 +1,59 @@
 """Reports: a table for people, JSON and JUnit for machines, all of the same results."""
 
 import json
+import re
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from xml.etree import ElementTree
 
-from rich.console import Console
-from rich.markup import escape
-from rich.padding import Padding
-from rich.table import Table
+from verify.result import ExitCode, Fatal, Outcome, Result, Verdict, not_evaluated
 
-from verify.result import ExitCode, Outcome, Result, Verdict
+# Of report.schema.json; one more whenever a program that reads the report would have to change.
+SCHEMA_VERSION = 1
 
-STYLES = {
-    Outcome.FAILED: "bold red",
-    Outcome.NOT_EVALUATED: "yellow",
-    Outcome.INFORMATION: "cyan",
-    Outcome.NOT_IN_EDITION: "dim",
-    Outcome.PASSED: "green",
-}
-# Told one by one; the rest is counted.
-TOLD = Outcome.FAILED, Outcome.NOT_EVALUATED, Outcome.INFORMATION
+DIFFERENCE = re.compile(r"(?:(.*?): )?expected (.*?), found (.*)", re.DOTALL)
+TAGS = {Outcome.FAILED: "failure", Outcome.NOT_EVALUATED: "error", Outcome.NOT_IN_EDITION: "skipped"}
 
-LISTED = 3
+
+@dataclass(frozen=True)
+class Server:
+    """The database that was verified, and who looked. `timescaledb` and `edition` are None where there is none."""
+
+    database: str
+    host: str
+    port: int
+    user: str
+    postgresql: str | None
+    timescaledb: str | None
+    edition: str | None
+
+    def __str__(self) -> str:
+        what = f", PostgreSQL {self.postgresql}" if self.postgresql else ""
+        what += f", TimescaleDB {self.timescaledb} ({self.edition})" if self.timescaledb else ""
+        return f"{self.database} at {self.host}:{self.port} as {self.user}{what}"
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a run found: `subject` says where, `seconds` how long it took."""
+    """What a run found: `subject` says where, in words if that is no server; `seconds` is how long it took, until now."""
 
-    subject: str
+    subject: Server | str
     results: list[Result]
     code: ExitCode
     seconds: float
+
+    @cached_property
+    def began(self) -> str:
+        """When the run began: UTC, ISO 8601, to the second."""
+        return f"{datetime.now(UTC) - timedelta(seconds=self.seconds):%Y-%m-%dT%H:%M:%S}Z"
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether something kept the run from making its checks."""
+        return self.code not in (ExitCode.PASSED, ExitCode.DRIFT)
 
     @property
     def counts(self) -> dict[Outcome, int]:
@@ -42,63 +62,58 @@ class Report:
         return {outcome: counted[outcome] for outcome in Outcome if counted[outcome]}
 
     @property
-    def summary(self) -> str:
-        """One line: the counts, the time, and the verdict."""
+    def verdict(self) -> str:
+        """The verdict, with the counts that it comes from."""
         counts = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items())
-        verdict = "verified" if self.code is ExitCode.PASSED else "NOT verified"
-        return f"{verdict}: {self.subject}; {len(self.results)} checks: {counts}; {self.seconds:.1f} s"
+        return f"{'verified' if self.code is ExitCode.PASSED else 'NOT verified'}: {counts}"
+
+    @property
+    def summary(self) -> str:
+        """One line: the verdict, where, the counts and the time; or why there is none."""
+        if self.ended_early:
+            return visible(f"error: {self.results[0].verdict.detail}")
+        verdict, counts = self.verdict.split(": ")
+        return visible(f"{verdict}: {self.subject}; {len(self.results)} checks: {counts}; {self.seconds:.1f} s")
+
+
+def ended(error: Fatal, seconds: float) -> Report:
+    """The report of a run that ended early: the reason is its one check, as a CI server takes an empty file for no tests."""
+    return Report("nothing", [Result("verifier", "the run", not_evaluated(str(error)))], error.code, seconds)
+
+
+def visible(text: str) -> str:
+    """The text on one line, with what a terminal would obey, or XML refuses, written as \\x1b and the like."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def lines(verdict: Verdict) -> list[tuple[str, str]]:
+    """What was found and what to do, each with the label that it goes under; the label may be empty."""
+    found = [("", verdict.detail)] if verdict.detail else []
+    if match := DIFFERENCE.fullmatch(verdict.detail):
+        found = [("", match[1])] * bool(match[1]) + [("expected", match[2]), ("found", match[3])]
+    found += [("missing", item) for item in verdict.missing] + [("extra", item) for item in verdict.extra]
+    found += [("to do", verdict.fix)] if verdict.fix else []
+    return [(label, visible(text)) for label, text in found]
 
 
 def table(report: Report) -> None:
-    """For people: a row per family, then what failed and what to do, then the summary."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        # A file or a pipe has no width to fit; long lines are left whole for grep.
-        console = Console(highlight=False, width=10_000, no_color=True)
-    _problems(console, report)
-    _families(console, report)
-    style = "bold green" if report.code is ExitCode.PASSED else "bold red"
-    console.print(escape(report.summary), style=style)
+    """For people, on stdout; on stderr why there is nothing to tell of."""
+    if report.ended_early:
+        print(report.summary, file=sys.stderr)
+        return
+    # Rich takes long to load, which a run for machines need not wait for.
+    from verify.table import show
 
-
-def _problems(console: Console, report: Report) -> None:
-    for outcome in TOLD:
-        # Checks that found the same, such as all that wait for one, are told together.
-        found: dict[tuple[str, Verdict], list[str]] = {}
-        for result in (result for result in report.results if result.outcome is outcome):
-            found.setdefault((result.family, result.verdict), []).append(result.name)
-        for (family, verdict), names in found.items():
-            console.print(f"[{STYLES[outcome]}]{outcome.upper()}[/] {family}: [bold]{escape(_listed(names, outcome))}[/]")
-            for line in lines(verdict):
-                console.print(Padding(escape(line), (0, 0, 0, 4), expand=False))
-    if any(result.outcome in TOLD for result in report.results):
-        console.print()
-
-
-def _listed(names: list[str], outcome: Outcome) -> str:
-    """Names of checks; all of them if they failed."""
-    if outcome is Outcome.FAILED or len(names) <= LISTED + 1:
-        return ", ".join(names)
-    return f"{', '.join(names[:LISTED])} and {len(names) - LISTED} more"
-
-
-def _families(console: Console, report: Report) -> None:
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    grid.add_column("family")
-    outcomes = list(report.counts)
-    for outcome in outcomes:
-        grid.add_column(str(outcome), justify="right")
-    for family in dict.fromkeys(result.family for result in report.results):
-        counted = Counter(result.outcome for result in report.results if result.family == family)
-        cells = [f"[{STYLES[outcome]}]{counted[outcome]}[/]" if counted[outcome] else "" for outcome in outcomes]
-        grid.add_row(family, *cells)
-    console.print(grid)
+    show(report)
 
 
 def as_json(report: Report) -> None:
-    """For machines, on stdout; the summary goes to stderr."""
+    """For machines, on stdout, as report.schema.json says; the summary goes to stderr."""
     content = {
-        "subject": report.subject,
+        "schema": SCHEMA_VERSION,
+        "subject": str(report.subject),
+        "server": asdict(report.subject) if isinstance(report.subject, Server) else None,
+        "began": report.began,
         "exit_code": int(report.code),
         "seconds": round(report.seconds, 3),
         "counts": {str(outcome): count for outcome, count in report.counts.items()},
@@ -111,43 +126,47 @@ def as_json(report: Report) -> None:
                 "missing": list(result.verdict.missing),
                 "extra": list(result.verdict.extra),
                 "fix": result.verdict.fix,
+                "waits_for": result.verdict.waits_for,
             }
             for result in report.results
         ],
     }
-    print(json.dumps(content, indent=2, ensure_ascii=False))
+    # In ASCII, as is the XML, so that no locale can refuse it.
+    print(json.dumps(content, indent=2))
     print(report.summary, file=sys.stderr)
 
 
 def junit(report: Report) -> None:
     """JUnit XML for CI servers, on stdout; a check that could not be evaluated is an error there."""
     counted = report.counts
-    suite = ElementTree.Element(
-        "testsuite", name="enms verify", tests=str(len(report.results)), time=f"{report.seconds:.3f}",
-        failures=str(counted.get(Outcome.FAILED, 0)), errors=str(counted.get(Outcome.NOT_EVALUATED, 0)),
-        skipped=str(counted.get(Outcome.NOT_IN_EDITION, 0)),
+    server = asdict(report.subject) if isinstance(report.subject, Server) else {"subject": report.subject}
+    figures = {
+        "name": "enms verify", "tests": str(len(report.results)), "failures": str(counted.get(Outcome.FAILED, 0)),
+        "errors": str(counted.get(Outcome.NOT_EVALUATED, 0)), "time": f"{report.seconds:.3f}",
+    }  # fmt: skip
+    suites = ElementTree.Element("testsuites", figures)
+    # Readers take times without a zone only; it is UTC.
+    suite = ElementTree.SubElement(
+        suites, "testsuite", figures, skipped=str(counted.get(Outcome.NOT_IN_EDITION, 0)),
+        timestamp=report.began.removesuffix("Z"), hostname=visible(server.get("host", "localhost")),
     )  # fmt: skip
-    tags = {Outcome.FAILED: "failure", Outcome.NOT_EVALUATED: "error", Outcome.NOT_IN_EDITION: "skipped"}
+    properties = ElementTree.SubElement(suite, "properties")
+    for name, value in server.items():
+        ElementTree.SubElement(properties, "property", name=name, value=visible(str(value or "")))
     for result in report.results:
-        case = ElementTree.SubElement(suite, "testcase", classname=result.family, name=result.name)
-        text = "\n".join(lines(result.verdict))
-        if result.outcome in tags:
-            ElementTree.SubElement(case, tags[result.outcome], message=text.split("\n")[0]).text = text
+        # Readers add up the cases' times; the checks share their queries, so only the suite has one.
+        case = ElementTree.SubElement(suite, "testcase", classname=f"verify.{result.family}", name=visible(result.name), time="0")
+        found = lines(result.verdict)
+        text = "\n".join(f"{label:9}{text}" if label else text for label, text in found)
+        if tag := TAGS.get(result.outcome):
+            message = " ".join(found[0]).strip() if found else str(result.outcome)
+            ElementTree.SubElement(case, tag, message=message, type=str(result.outcome)).text = text
         elif text:
             ElementTree.SubElement(case, "system-out").text = text
-    suites = ElementTree.Element("testsuites")
-    suites.append(suite)
     ElementTree.indent(suites)
     print('<?xml version="1.0" encoding="UTF-8"?>')
-    print(ElementTree.tostring(suites, encoding="unicode"))
+    print(ElementTree.tostring(suites).decode("ascii"))
     print(report.summary, file=sys.stderr)
-
-
-def lines(verdict: Verdict) -> list[str]:
-    """A verdict in lines of text."""
-    found = [verdict.detail] if verdict.detail else []
-    found += [f"missing  {item}" for item in verdict.missing] + [f"extra    {item}" for item in verdict.extra]
-    return found + ([f"to do    {verdict.fix}"] if verdict.fix else [])
 
 
 FORMATS = {"table": table, "json": as_json, "junit": junit}

@@ -1,8 +1,10 @@
 """What a check found: one record for every family and every report."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from itertools import zip_longest
 
 
 class ExitCode(IntEnum):
@@ -32,6 +34,10 @@ class Outcome(StrEnum):
     PASSED = "passed"
 
 
+# How the runner says that a check waits for another one, or for facts, which have failed.
+WAITS = re.compile(r"waits for: (.+)|(facts \S+) could not be read")
+
+
 class Fatal(Exception):
     """Ends the run; the text is one line for the user."""
 
@@ -49,6 +55,12 @@ class Verdict:
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     fix: str = ""
+
+    @property
+    def waits_for(self) -> str:
+        """Name of the check whose failure is why this one was not evaluated; empty if that is not why."""
+        match = WAITS.fullmatch(self.detail) if self.outcome is Outcome.NOT_EVALUATED else None
+        return (match[1] or match[2]) if match else ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,11 @@ def not_evaluated(reason: str, fix: str = "") -> Verdict:
     return Verdict(Outcome.NOT_EVALUATED, reason, fix=fix)
 
 
+def waits(name: str) -> Verdict:
+    """The check can tell nothing before another one passes."""
+    return not_evaluated(f"waits for: {name}")
+
+
 def same(expected: object, found: object, fix: str) -> Verdict:
     """Passed if two values are equal."""
     return PASSED if expected == found else failed(f"expected {expected}, found {found}", fix)
@@ -100,6 +117,6 @@ def same_list(expected: Iterable[str], found: Iterable[str], fix: str) -> Verdic
     wanted, have = list(expected), list(found)
     verdict = same_set(wanted, have, fix)
     if verdict.outcome is Outcome.PASSED and wanted != have:
-        where = next(i for i, pair in enumerate(zip(wanted, have)) if pair[0] != pair[1])
-        return failed(f"order differs from place {where + 1}: expected {wanted[where]}, found {have[where]}", fix)
+        place, pair = next((place, pair) for place, pair in enumerate(zip_longest(wanted, have, fillvalue="nothing"), 1) if pair[0] != pair[1])
+        return failed(f"order differs from place {place}: expected {pair[0]}, found {pair[1]}", fix)
     return verdict
