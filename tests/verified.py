@@ -1,20 +1,24 @@
 """A server for the verifier's tests: in the shape of make up, so that a fresh database passes in full."""
 
+import os
 import secrets
 import shutil
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from conftest import ABSENT, free_port
+from conftest import ABSENT, CHECKOUT, free_port
 from scripts.cluster import Cluster
 from scripts.server import memory_flags
 from verify import spec
 from verify.catalog import Catalog
-from verify.connection import SETTINGS
+from verify.connection import prepare
 from verify.registry import Context, Runner
 from verify.result import Outcome, Result
 from verify.sources import Sources
@@ -54,14 +58,38 @@ def dsn(own_cluster: Cluster) -> str:
 @pytest.fixture
 def changed(dsn: str) -> Iterator[psycopg.Connection]:
     """A connection in a transaction that is rolled back, as the verifier sets its sessions up."""
-    settings = SETTINGS | {"options": SETTINGS["options"].replace("default_transaction_read_only=on", "lock_timeout=10000")}
-    with psycopg.connect(dsn, **settings) as connection, connection.transaction(force_rollback=True):
-        yield connection
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        prepare(connection)
+        connection.execute("set default_transaction_read_only = off; set lock_timeout = 10000")
+        with connection.transaction(force_rollback=True):
+            yield connection
+
+
+def run(*arguments: str, env: dict[str, str] | None = None, script: str = "") -> subprocess.CompletedProcess:
+    """Run `python -m verify` as a user would; `script` is Python to run before it."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "ENMS"))} | (env or {})
+    how = ["-c", f"{script}; import runpy; runpy.run_module('verify', run_name='__main__')"] if script else ["-m", "verify"]
+    return subprocess.run([sys.executable, *how, *arguments], cwd=CHECKOUT, env=clean, capture_output=True, text=True)
 
 
 def verify(connection: psycopg.Connection, *families: str) -> list[Result]:
     """Results of a run over the connection, inside its transaction if it is in one."""
     return Runner(Context(SPEC, Catalog(connection), SOURCES)).run(families)
+
+
+def verify_anew(dsn: str, *families: str) -> list[Result]:
+    """Results of a run over a session of its own, set up as the command does."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        prepare(connection)
+        return verify(connection, *families)
+
+
+def until(connection: psycopg.Connection, question: str, seconds: float = 90) -> None:
+    """Wait until a query answers true; fails the test if it does not."""
+    deadline = time.monotonic() + seconds
+    while not (row := connection.execute(question).fetchone()) or not row[0]:
+        assert time.monotonic() < deadline, question
+        time.sleep(0.1)
 
 
 def names(results: list[Result], outcome: Outcome = Outcome.FAILED) -> set[str]:

@@ -6,6 +6,9 @@ from typing import Any
 
 import psycopg
 
+from verify.catalog import gone
+from verify.refusal import one_line
+
 PLANT = Path(__file__).with_name("plant.sql")
 MACHINE, FACTORY = "00000000-0000-4000-8000-00000000ac01", "00000000-0000-4000-8000-00000000fac1"
 START, END = "2100-01-04 00:00+00", "2100-01-04 02:00+00"
@@ -68,10 +71,12 @@ def _call(connection: psycopg.Connection, name: str) -> list[dict[str, Any]] | s
     call = psycopg.sql.SQL("select to_jsonb(k) from {}({}, {}, {}) k").format(
         psycopg.sql.Identifier("public", name), subject, START, END
     )
+    # A transaction of psycopg's own inside the other would turn Ctrl-C into an error of the plant.
+    connection.execute("savepoint enms_verify_call")
     try:
-        with connection.transaction():
-            return [row[0] for row in connection.execute(call).fetchall()]
+        return [row[0] for row in connection.execute(call).fetchall()]
     except psycopg.Error as error:
-        if connection.broken:
-            raise
-        return " ".join(str(error).split())
+        if connection.closed:
+            raise gone(f"{name} was called", error) from None
+        connection.execute("rollback to savepoint enms_verify_call")
+        return one_line(error)

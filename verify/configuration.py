@@ -6,7 +6,7 @@ from pathlib import Path
 from verify.result import ExitCode, Fatal
 
 CONF = Path(__file__).resolve().parent.parent / "postgresql.conf"
-LINE = re.compile(r"^\s*([a-zA-Z_.]+)\s*=?\s*(?:'((?:[^']|'')*)'|([^\s#']+))\s*(?:#.*)?$")
+LINE = re.compile(r"^\s*([a-zA-Z_.]+)(?:\s*=\s*|\s+)(?:'((?:[^']|'')*)'|([^\s#']+))\s*(?:#.*)?$")
 BYTES = {"B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 MILLISECONDS = {"us": 0.001, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 FACTORS = BYTES | MILLISECONDS
@@ -15,12 +15,15 @@ ALIASES = {("wal_compression", "on"): "pglz"}
 SPELLINGS = {"true": "on", "yes": "on", "1": "on", "false": "off", "no": "off", "0": "off"}
 
 
-def declared(path: Path = CONF) -> dict[str, str]:
-    """Settings of a configuration file; the last line of a name counts. Fatal for a line that is none."""
+def declared(path: Path | None = None) -> dict[str, str]:
+    """Settings of a configuration file, by default this project's; the last line of a name counts. Fatal for a line that is none."""
+    path = path or CONF
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise Fatal(f"{path} cannot be read: {error.strerror}", ExitCode.SPEC) from None
+    except UnicodeDecodeError as error:
+        raise Fatal(f"{path} is not UTF-8 at byte {error.start}", ExitCode.SPEC) from None
     found = {}
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.lstrip().startswith("#"):

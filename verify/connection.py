@@ -1,27 +1,42 @@
-"""The one connection of a run: where it goes, and waiting for the server to be ready."""
+"""The one connection of a run: where it goes, and the session that the facts are read in."""
 
 import os
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from scripts import connection
 from scripts.console import Failure
+from verify.refusal import Refused, one_line
 from verify.result import ExitCode, Fatal
 
-# The facts are small: a query that takes this long, in ms, waits for something.
-STATEMENT_TIMEOUT = 15_000
 CONNECT_TIMEOUT = 5
-PAUSE = 0.25
-SETTINGS = {
-    "application_name": "enms verify",
-    "connect_timeout": CONNECT_TIMEOUT,
-    "options": f"-c statement_timeout={STATEMENT_TIMEOUT} -c search_path=pg_catalog,public -c client_min_messages=error "
-    "-c default_transaction_read_only=on",
+PARAMETERS = {"application_name": "enms verify", "client_encoding": "utf8"}
+# A person's habits in psql, which libpq would hand to the server: they are no drift of the database.
+HABITS = "PGTZ", "PGDATESTYLE", "PGGEQO"
+# Whatever the server, the database or the role has these at, the facts are read and printed the same. They are SET
+# once the session has begun: pg_settings then still tells what a session begins with, and poolers take it.
+SESSION = {
+    # The facts are small: a query that takes this long waits for something.
+    "statement_timeout": "'15 s'",
+    "search_path": "pg_catalog, public",
+    "client_min_messages": "error",
+    "default_transaction_read_only": "on",
+    "default_transaction_isolation": "'read committed'",
+    "default_transaction_deferrable": "off",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "transaction_timeout": "0",
+    "datestyle": "iso",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "1",
+    "quote_all_identifiers": "off",
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
 }
+SINCE = {"idle_session_timeout": 140_000, "transaction_timeout": 170_000}
 
 
 @dataclass(frozen=True)
@@ -38,8 +53,8 @@ def find_target(dsn: str | None = None) -> Target:
     if dsn:
         try:
             return Target(make_conninfo(dsn), False)
-        except psycopg.ProgrammingError as error:
-            raise Fatal(f"the DSN cannot be read: {_reason(error)}", ExitCode.USAGE) from None
+        except (psycopg.Error, ValueError) as error:
+            raise Fatal(f"the DSN cannot be read: {one_line(error)}", ExitCode.USAGE) from None
     if any(name in os.environ for name in ("PGHOST", "PGSERVICE", "PGDATABASE")):
         return Target("", False)
     try:
@@ -50,51 +65,30 @@ def find_target(dsn: str | None = None) -> Target:
 
 def connect(target: Target) -> psycopg.Connection:
     """An autocommit connection that only reads; Fatal with the server's reason if there is none."""
+    for name in HABITS:
+        os.environ.pop(name, None)
+    given = conninfo_to_dict(target.conninfo).keys() | ({"connect_timeout"} if "PGCONNECT_TIMEOUT" in os.environ else set())
+    parameters = PARAMETERS | ({} if "connect_timeout" in given else {"connect_timeout": CONNECT_TIMEOUT})
     try:
-        return psycopg.connect(target.conninfo, autocommit=True, **SETTINGS)
-    except psycopg.Error as error:
-        raise Fatal(f"cannot connect: {_reason(error)}", ExitCode.CONNECT) from None
-
-
-def wait(dsn: str | None, seconds: float, version: str, tell: Callable[[str], None]) -> tuple[Target, psycopg.Connection]:
-    """A connection to a server that answers and whose database has the completion marker.
-
-    Tries for `seconds` and says through `tell` what it waits for whenever that changes; then Fatal.
-    """
-    deadline = time.monotonic() + seconds
-    said = ""
-    while True:
-        try:
-            target = find_target(dsn)
-            opened = connect(target)
-            reason = _unfinished(opened, version)
-            if not reason:
-                return target, opened
-            opened.close()
-        except Fatal as error:
-            if error.code is ExitCode.USAGE:
-                raise
-            reason = str(error)
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise Fatal(f"not ready after {seconds:g} s: {reason}", ExitCode.CONNECT)
-        if reason != said:
-            tell(f"waiting up to {left:.0f} s: {reason}")
-            said = reason
-        time.sleep(min(PAUSE, left))
-
-
-def _unfinished(opened: psycopg.Connection, version: str) -> str:
-    """Why the database is not ready; empty if it is."""
+        opened = psycopg.connect(target.conninfo, autocommit=True, **parameters)
+    except (psycopg.Error, ValueError) as error:
+        raise Refused("cannot connect", error) from None
     try:
-        if opened.execute("select to_regclass('enms.schema_version')").fetchone()[0] is None:
-            return "init/ has not got to the completion marker yet"
-        found = opened.execute("select 1 from enms.schema_version where version = %s", [version]).fetchone()
-        return "" if found else f"the completion marker of version {version} is not there yet"
+        prepare(opened)
     except psycopg.Error as error:
-        return " ".join(str(error).split())
+        opened.close()
+        raise Refused("connected, but the server refuses every command", error) from None
+    return opened
 
 
-def _reason(error: psycopg.Error) -> str:
-    """What the driver says, on one line."""
-    return " ".join(str(error).split()).removeprefix("connection failed: ") or type(error).__name__
+def prepare(opened: psycopg.Connection) -> None:
+    """Set a session up as every run does; raises psycopg.Error."""
+    # By itself and first: the time of one message is measured by the limit that it found.
+    opened.execute(f"set statement_timeout = {SESSION['statement_timeout']}")
+    opened.execute(settings(opened))
+
+
+def settings(opened: psycopg.Connection) -> str:
+    """The statements that set a session of this server up."""
+    known = {name: value for name, value in SESSION.items() if opened.info.server_version >= SINCE.get(name, 0)}
+    return "; ".join(f"set {name} = {value}" for name, value in known.items())

@@ -8,6 +8,9 @@ import json
 
 import psycopg
 
+from verify.catalog import Unreadable, gone
+from verify.refusal import one_line
+
 MAKE = """
 do $$
 declare
@@ -32,7 +35,7 @@ begin
             end loop;
             v_found := v_found || jsonb_build_object(v_view.key, jsonb_build_object('definition', v_text));
         exception when others then
-            v_found := v_found || jsonb_build_object(v_view.key, jsonb_build_object('error', sqlerrm));
+            v_found := v_found || jsonb_build_object(v_view.key, jsonb_build_object('error', sqlerrm, 'of', v_view.key));
         end;
     end loop;
     perform set_config('enms_verify.found', v_found::text, true);
@@ -44,7 +47,8 @@ $$
 def written(connection: psycopg.Connection, selects: dict[str, str], rounds: int = 1) -> dict[str, dict[str, str]]:
     """For each SELECT, by name: its `definition` as the server prints it, or the `error` that making it gave.
 
-    With more `rounds` than one, what was printed is made a view and printed again, until it stays the same.
+    With more `rounds` than one, what was printed is made a view and printed again, until it stays the same. Two
+    that could not be made are never equal. Raises Unreadable if the server gives up on all of them.
     """
     try:
         with connection.transaction(force_rollback=True):
@@ -54,6 +58,8 @@ def written(connection: psycopg.Connection, selects: dict[str, str], rounds: int
             connection.execute(MAKE)
             return json.loads(connection.execute("select current_setting('enms_verify.found')").fetchone()[0])
     except psycopg.Error as error:
-        if connection.broken:
-            raise
-        return dict.fromkeys(selects, {"error": " ".join(str(error).split())})
+        if connection.closed:
+            raise gone("views were compared", error) from None
+        if rounds > 1:
+            raise Unreadable("definitions", one_line(error)) from None
+        return {name: {"error": one_line(error), "of": name} for name in selects}
