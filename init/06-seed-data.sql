@@ -64,5 +64,5 @@ select not exists (select from enms.schema_version) as first_boot \gset
 
 -- The completion marker stays last: it tells health check and verifier that every file ran to its end.
 insert into enms.schema_version (version, spec_digest) values
-    ('1.0.0', 'ac15ba68b8f104ac8288ac17f08e1f6a0eccd5075888a9cc48e9e4bec7247db7')
+    ('1.0.0', '22b9c0f741ff9b7aea9c642623bf5dd760828d3c6d2647a8a4574d497c0e4981')
 on conflict do nothing;

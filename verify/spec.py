@@ -17,7 +17,7 @@ Table = dict[str, Any]
 SHAPE: Table = {
     "version": str,
     "extensions": [str],
-    "configuration": {"scaled_to_memory": [str], "set_by_engine": [str], "required": {"*": str}},
+    "configuration": {"scaled_to_memory": [str], "set_by_engine": [str], "required": {"*": str}, "unless_by_role": {"*": str}},
     "enums": {"*": [str]},
     "tables": {
         "*": {
@@ -28,7 +28,7 @@ SHAPE: Table = {
             "triggers?": {"*": str},
         }
     },
-    "sequences": [str],
+    "sequences": {"*": {"counts": str, "owned_by": str}},
     "hypertables": {
         "*": {
             "time": str,
@@ -87,7 +87,7 @@ class Spec:
     configuration: Table
     enums: dict[str, list[str]]
     tables: dict[str, Table]
-    sequences: list[str]
+    sequences: dict[str, Table]
     hypertables: dict[str, Table]
     rollups: dict[str, Table]
     functions: dict[str, Table]
@@ -165,12 +165,15 @@ def _check_table(value: Any, shape: Table, where: str) -> None:
 
 def _check_names(content: Table) -> None:
     """Raise ValueError if the spec refers to an object that it does not declare."""
-    relations = content["tables"].keys() | content["rollups"].keys() | content["views"].keys() | set(content["sequences"])
+    relations = content["tables"].keys() | content["rollups"].keys() | content["views"].keys() | content["sequences"].keys()
     objects = relations | content["functions"].keys() | {"schema public", "schema enms"}
     for name in content["hypertables"]:
         _known(name, content["tables"], f"hypertables.{name}")
     for name, rollup in content["rollups"].items():
         _known(rollup["source"], relations, f"rollups.{name}.source")
+        for key in ("segment_by", "order_by", "compress_every") if "compress_after" in rollup else ():
+            if key not in rollup:
+                raise ValueError(f"rollups.{name}.{key} is missing, which compress_after calls for")
     for role, privileges in content["grants"].items():
         _known(role, content["roles"], f"grants.{role}")
         for privilege, names in privileges.items():

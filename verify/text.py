@@ -45,8 +45,10 @@ def roughly(value: float) -> str:
 
 
 def column(row: dict) -> str:
-    """A column as it is declared: name, type, not null, default."""
+    """A column as it is declared: name, type, collation if it is not the type's own, not null, default."""
     parts = [row["name"], short(row["type"])]
+    if row["collation"]:
+        parts.append(f"collate {row['collation']}")
     if row["not_null"]:
         parts.append("not null")
     if row["generated"]:
@@ -75,5 +77,5 @@ PARALLEL = {"s": "parallel safe", "r": "parallel restricted", "u": "parallel uns
 def function_options(row: dict) -> str:
     """A function's attributes on one line."""
     options = [row["language"], VOLATILITY[row["volatility"]], PARALLEL[row["parallel"]]]
-    options += ["strict"] * row["strict"] + ["security definer" if row["definer"] else "security invoker"]
+    options += ["strict"] * row["strict"] + ["leakproof"] * row["leakproof"] + ["security definer" if row["definer"] else "security invoker"]
     return "; ".join([*options, *sorted(row["config"])])

@@ -8,7 +8,7 @@ import psycopg
 
 from verify.behaviour import FACTORY, MACHINE, figures
 from verify.registry import Check, Context, family
-from verify.result import PASSED, ExitCode, Fatal, Verdict, failed, not_evaluated
+from verify.result import PASSED, ExitCode, Fatal, Verdict, failed, not_evaluated, waits
 from verify.spec import Spec
 
 # By hand from plant.sql: 5, 10, 7.5 and 2.5 kWh, three times each, are 75 kWh; the first two quarter-hours, 45 kWh,
@@ -63,7 +63,7 @@ def plan(spec: Spec) -> Iterator[Check]:
 def _figures(context: Context, name: str) -> Verdict:
     rows = context.figures[name]
     if isinstance(rows, str):
-        return failed(f"raised: {rows}", FIX)
+        return waits(context.culprit) if context.culprit else failed(f"raised: {rows}", FIX)
     if len(rows) != 1:
         return failed(f"expected 1 row, found {len(rows)}", FIX)
     row = rows[0]
@@ -86,15 +86,17 @@ def _plant(context: Context) -> Verdict:
             raise Fatal(f"the server went away while the KPI functions were called: {text}", ExitCode.CONNECT) from None
         if context.catalog.one("server")["standby"]:
             return not_evaluated("this server is read-only", "Verify the primary server.")
-        return _refusal(error, text)
+        return _refusal(context, error, text)
 
 
-def _refusal(error: psycopg.Error, text: str) -> Verdict:
+def _refusal(context: Context, error: psycopg.Error, text: str) -> Verdict:
     """Why the plant could not be set up: this role or this moment does not allow it, or the schema is at fault."""
-    if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return not_evaluated(f"this role may not insert the plant: {text}", "Verify as the owner of the database.")
     if isinstance(error, (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)):
         return not_evaluated("another session holds a lock, for example a backfill that makes chunks", "Verify again when it is over.")
+    if context.culprit:
+        return waits(context.culprit)
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return not_evaluated(f"this role may not insert the plant: {text}", "Verify as the owner of the database.")
     return failed(f"the plant could not be inserted: {text}", "See the families of the tables and triggers.")
 
 

@@ -17,6 +17,7 @@ def plan(spec: Spec) -> Iterator[Check]:
             (fact, "compression"),
             (f"{parent} {name}",),
             COMMUNITY,
+            (f"columns of {name}",),
         )
 
 

@@ -10,7 +10,10 @@ from verify.spec import Spec
 @family("constraints", 50)
 def plan(spec: Spec) -> Iterator[Check]:
     for name in spec.tables:
-        yield Check(f"constraints of {name}", lambda context, name=name: _constraints(context, name), ("constraints",), (f"table {name}",))
+        yield Check(
+            f"constraints of {name}", lambda context, name=name: _constraints(context, name), ("constraints",), (f"table {name}",),
+            blames=(f"columns of {name}",),
+        )  # fmt: skip
 
 
 def _constraints(context: Context, name: str) -> Verdict:

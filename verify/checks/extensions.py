@@ -26,4 +26,6 @@ def _installed(context: Context, name: str) -> Verdict:
             f"version {found['installed']}, but the server ships {found['shipped']}",
             f"psql -X -c 'alter extension \"{name}\" update', as the first command of its session.",
         )
+    if found["schema"] != "public":
+        return failed(f"in schema {found['schema']}, where nothing looks for it", f'alter extension "{name}" set schema public;')
     return PASSED

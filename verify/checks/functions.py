@@ -16,9 +16,15 @@ def plan(spec: Spec) -> Iterator[Check]:
     for name in spec.functions:
         there = (f"function {name}",)
         yield Check(there[0], lambda context, name=name: _overloads(context, name), ("functions",))
-        yield Check(f"attributes of {name}", lambda context, name=name: _attributes(context, name), ("functions", "schemas"), there)
+        yield Check(f"attributes of {name}", lambda context, name=name: _attributes(context, name), ("functions", "schemas"), there, blames=_returned(spec, name))
         yield Check(f"body of {name}", lambda context, name=name: _body(context, name), ("functions",), there)
     yield Check("functions of your own", _own, ("functions",))
+
+
+def _returned(spec: Spec, name: str) -> tuple[str, ...]:
+    """The check of the table whose rows a function returns."""
+    table = spec.functions[name]["returns"].removeprefix("SETOF ")
+    return (f"table {table}",) if table in spec.tables else ()
 
 
 def _named(context: Context, name: str) -> list[dict]:
@@ -32,6 +38,8 @@ def _declared(context: Context, name: str) -> dict | None:
 
 def _overloads(context: Context, name: str) -> Verdict:
     found = {short(row["arguments"]) or "none" for row in _named(context, name)}
+    if not found:
+        return failed("missing", "make apply")
     expected = {context.spec.functions[name]["arguments"]}
     return same_set(expected, found, "make apply makes what is missing; drop function what is extra: a call could mean either.")
 

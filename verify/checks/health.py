@@ -5,14 +5,12 @@ from datetime import timedelta
 
 from verify.checks.jobs import expected_since
 from verify.registry import COMMUNITY, Check, Context, family
-from verify.result import PASSED, Verdict, failed, information
+from verify.result import PASSED, Outcome, Verdict, failed, information
 from verify.spec import Spec
 from verify.text import roughly, seconds
 
 # A policy may miss two runs, as in a restart, before what it should have done counts as left over.
 RUNS = 3
-# A machine is silent once ten of its readings are missing, and not for less than a quarter of an hour.
-SILENT_READINGS, SILENT = 10, 900
 
 
 @family("health", 190)
@@ -28,8 +26,13 @@ def plan(spec: Spec) -> Iterator[Check]:
             f"chunks of {name} past retention are dropped", lambda context, name=name: _dropped(context, name),
             ("chunks", "scheduler", "server"), (f"hypertable {name}",), COMMUNITY,
         )  # fmt: skip
+    yield Check(
+        "hourly rollups agree with readings", _agree, ("rollup_sums",),
+        (*(f"table {name}" for name in spec.hypertables), *(f"rollup {name}" for name in spec.rollups), "function enms.unfinished_refreshes"),
+        COMMUNITY,
+    )  # fmt: skip
     yield Check("readings in the future", _future, ("future",), tuple(f"table {name}" for name in spec.hypertables))
-    yield Check("machines that stopped reporting", _silent, ("readings", "server"), ("table machines", "table energy_readings"))
+    yield Check("machines that stopped reporting", _silent, ("readings", "server"), ("table machines", "table machine_status", "table energy_readings"))
     yield Check("indexes of chunks", _indexes, ("chunk_indexes",))
 
 
@@ -68,6 +71,13 @@ def _dropped(context: Context, name: str) -> Verdict:
     return failed(f"{len(left)} are not, the oldest ends {oldest:%Y-%m-%d}", "See the retention policy's job in timescaledb_information.job_errors.")
 
 
+def _agree(context: Context) -> Verdict:
+    """Two whole hours of every machine, to the last digit."""
+    wrong = [f"{row['rollup']} at {row['start']:%Y-%m-%d %H:%M}: {row['machines']} machines, such as {row['machine']}" for row in context.catalog.rows("rollup_sums")]
+    fix = "call refresh_continuous_aggregate(rollup, start, end, force => true) for its 1-minute, then 15-minute, then hourly rollup."
+    return Verdict(Outcome.FAILED, "", (), tuple(sorted(wrong)), fix) if wrong else PASSED
+
+
 def _future(context: Context) -> Verdict:
     ahead = [row for row in context.catalog.rows("future") if row["readings"]]
     if not ahead:
@@ -77,13 +87,12 @@ def _future(context: Context) -> Verdict:
 
 
 def _silent(context: Context) -> Verdict:
-    """Machines whose newest reading is late. A plant may stand still, so this is no fault of the schema."""
+    """Machines of which ten readings are missing, a quarter of an hour's at least. A plant may stand still, so this is
+    no fault of the schema."""
     now, silent = context.catalog.one("server")["now"], []
     for row in context.catalog.rows("readings"):
-        if row["newest"] is None:
-            silent.append(f"{row['name']} (none in 2 days)")
-        elif (age := (now - row["newest"]).total_seconds()) > max(SILENT, SILENT_READINGS * row["every_seconds"]):
-            silent.append(f"{row['name']} ({roughly(age)} ago)")
+        told = f"; status tells of {roughly((now - row['told']).total_seconds())} ago" if row["told"] else ""
+        silent.append(f"{row['name']} (none for {roughly(row['allowed_seconds'])}{told})")
     return information(", ".join(sorted(silent)), "See the collector; set is_active = false for a machine that is retired.") if silent else PASSED
 
 

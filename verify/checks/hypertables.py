@@ -1,9 +1,9 @@
-"""Hypertables: time dimension and chunk interval."""
+"""Hypertables: time dimension, chunk interval, and chunks that have what their hypertable has."""
 
 from collections.abc import Iterator
 
 from verify.registry import Check, Context, family
-from verify.result import Verdict, failed, same
+from verify.result import PASSED, Outcome, Verdict, failed, same
 from verify.spec import Spec
 from verify.text import duration, seconds
 
@@ -11,10 +11,14 @@ from verify.text import duration, seconds
 @family("hypertables", 80)
 def plan(spec: Spec) -> Iterator[Check]:
     for name in spec.hypertables:
-        yield Check(f"hypertable {name}", lambda context, name=name: _dimension(context, name), ("hypertables",), ("extension timescaledb", f"table {name}"))
+        yield Check(f"hypertable {name}", lambda context, name=name: _dimension(context, name), ("hypertables",), ("extension timescaledb", f"table {name}"), blames=(f"columns of {name}",))
         yield Check(
             f"chunk interval of {name}", lambda context, name=name: _interval(context, name), ("hypertables",), (f"hypertable {name}",)
         )
+        yield Check(
+            f"keys and triggers of chunks of {name}", lambda context, name=name: _chunks(context, name), ("chunk_faults",),
+            (f"hypertable {name}",), blames=(f"columns of {name}", f"constraints of {name}", f"indexes of {name}", f"triggers of {name}"),
+        )  # fmt: skip
 
 
 def _dimension(context: Context, name: str) -> Verdict:
@@ -30,3 +34,8 @@ def _interval(context: Context, name: str) -> Verdict:
     found = context.catalog.by_name("hypertables")[name]["chunk_seconds"]
     fix = f"select set_chunk_time_interval('{name}', interval '{expected}');"
     return same(duration(seconds(expected)), duration(found), fix)
+
+
+def _chunks(context: Context, name: str) -> Verdict:
+    faults = [f"{row['chunk']}: {row['lacks']}" for row in context.catalog.of("chunk_faults", name)]
+    return Verdict(Outcome.FAILED, "", tuple(sorted(faults)), (), "Restore a backup.") if faults else PASSED

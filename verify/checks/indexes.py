@@ -11,7 +11,10 @@ from verify.text import index
 @family("indexes", 60)
 def plan(spec: Spec) -> Iterator[Check]:
     for name in spec.tables:
-        yield Check(f"indexes of {name}", lambda context, name=name: _indexes(context, name), ("indexes",), (f"table {name}",))
+        yield Check(
+            f"indexes of {name}", lambda context, name=name: _indexes(context, name), ("indexes",), (f"table {name}",),
+            blames=(f"columns of {name}",),
+        )  # fmt: skip
 
 
 def _indexes(context: Context, name: str) -> Verdict:

@@ -61,6 +61,9 @@ def _runs(context: Context, kind: str, target: str) -> Verdict:
         message = error["message"] if error else "the reason is for the job's owner to see"
         fix = PORTAL_FIX if PORTAL in message else f"Correct that, then call run_job({job['job_id']});"
         return failed(f"job {job['job_id']} failed last time: {message}", fix)
+    if job["next_start"] and job["next_start"] > now + timedelta(seconds=job["every_seconds"]) + SLACK:
+        fix = f"select alter_job({job['job_id']}, next_start => now());"
+        return failed(f"job {job['job_id']} is put off until {job['next_start']:%Y-%m-%d %H:%M}", fix)
     since = max(filter(None, [job["last_success"], expected_since(context)]))
     late = now - since > RUNS * timedelta(seconds=job["every_seconds"]) + SLACK
     if not context.catalog.one("scheduler")["started"] and context.catalog.one("server")["reads_activity"]:

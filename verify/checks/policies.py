@@ -9,6 +9,8 @@ from verify.text import duration, seconds
 
 REFRESH, COMPRESS, DROP = "policy_refresh_continuous_aggregate", "policy_compression", "policy_retention"
 KINDS = {REFRESH: "refresh", COMPRESS: "compression", DROP: "retention"}
+# TimescaleDB gives retention five minutes and the others no limit; a job cut off sooner may never get its work done.
+LONGEST = 300
 REMOVE = {REFRESH: "remove_continuous_aggregate_policy", COMPRESS: "remove_compression_policy", DROP: "remove_retention_policy"}
 
 
@@ -64,7 +66,10 @@ def _expected(context: Context, kind: str, target: str) -> dict[str, str]:
         declared = context.spec.compressed[target]
         key, schedule = ("compress_after", "compress_every") if kind == COMPRESS else ("drop_after", "drop_every")
         own, every = {key: declared[key]}, declared[schedule]
-    return own | {"every": duration(seconds(every)), "scheduled": "yes", "owner": context.catalog.owner}
+    return own | {
+        "every": duration(seconds(every)), "scheduled": "yes", "owner": context.catalog.owner, "more": "nothing",
+        "longest run": "no limit", "retries": "no limit",
+    }  # fmt: skip
 
 
 def _found(context: Context, kind: str, job: dict) -> dict[str, str]:
@@ -77,7 +82,15 @@ def _found(context: Context, kind: str, job: dict) -> dict[str, str]:
         COMPRESS: {"compress_after": duration(job["compress_seconds"])},
         DROP: {"drop_after": duration(job["drop_seconds"])},
     }[kind]
-    return own | {"every": duration(job["every_seconds"]), "scheduled": "yes" if job["scheduled"] else "no", "owner": job["owner"]}
+    longest = job["longest_seconds"]
+    return own | {
+        "every": duration(job["every_seconds"]),
+        "scheduled": "yes" if job["scheduled"] else "no",
+        "owner": job["owner"],
+        "more": job["more"] or "nothing",
+        "longest run": duration(longest) if 0 < longest < LONGEST else "no limit",
+        "retries": "no limit" if job["retries"] < 0 else str(job["retries"]),
+    }
 
 
 def _extra(context: Context) -> Verdict:

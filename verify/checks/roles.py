@@ -15,8 +15,9 @@ PUBLIC = {"connect on this database", "temporary on this database"}
 def plan(spec: Spec) -> Iterator[Check]:
     for name in spec.roles:
         yield Check(f"role {name}", lambda context, name=name: _role(context, name), ("roles",))
-        yield Check(f"grants to {name}", lambda context, name=name: _grants(context, name), ("grants",), (f"role {name}",))
+        yield Check(f"grants to {name}", lambda context, name=name: _grants(context, name), ("grants", "relations", "functions"), (f"role {name}",))
     yield Check("grants to PUBLIC", _public, ("grants",))
+    yield Check("grants on objects to come", lambda context: _default(context, spec), ("default_grants",))
     yield Check("grants to roles of your own", _own, ("grants",))
 
 
@@ -57,7 +58,9 @@ def _found(context: Context, grantee: str) -> set[str]:
 
 def _grants(context: Context, role: str) -> Verdict:
     declared = context.spec.grants.get(role, {})
-    expected = {f"{privilege} on {name}" for privilege, objects in declared.items() for name in objects}
+    there = {*context.catalog.by_name("relations"), *context.catalog.by_name("functions"), "schema public", "schema enms"}
+    # What is not there at all, other families tell of.
+    expected = {f"{privilege} on {name}" for privilege, objects in declared.items() for name in objects if name in there}
     found = _found(context, role)
     if expected == found:
         return PASSED
@@ -70,6 +73,17 @@ def _public(context: Context) -> Verdict:
     if not extra:
         return PASSED
     return Verdict(Outcome.FAILED, "", (), tuple(sorted(extra)), "revoke … from public; (make apply does for functions and schemas.)")
+
+
+def _default(context: Context, spec: Spec) -> Verdict:
+    """What ALTER DEFAULT PRIVILEGES gives away: nothing to PUBLIC or the group roles; more is the user's."""
+    extra, own = [], []
+    for row in context.catalog.rows("default_grants"):
+        text = f"{row['privilege']} on {row['objects']} of {row['owner']} in {row['schema'] or 'every schema'} to {row['grantee']}"
+        (extra if row["grantee"] in ("PUBLIC", *spec.roles) else own).append(text)
+    if extra:
+        return Verdict(Outcome.FAILED, "", (), tuple(sorted(extra)), "alter default privileges … revoke …;")
+    return information(", ".join(sorted(own))) if own else PASSED
 
 
 def _own(context: Context) -> Verdict:

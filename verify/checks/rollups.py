@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 from verify.checks.tables import columns, owned
 from verify.checks.views import defined
+from verify.definitions import REFRESH, SHOWN
 from verify.registry import COMMUNITY, Check, Context, family
 from verify.result import PASSED, Verdict, failed, same
-from verify.spec import Spec
 from verify.sources import unqualified
+from verify.spec import Spec
 
+REPLACED = "Somebody replaced a view that TimescaleDB made: restore a backup, or rebuild the rollup as for its definition."
 REBUILD = "Drop it with those that are built on it, then make apply; a full refresh fills it from what raw still holds."
 
 
@@ -16,11 +18,19 @@ REBUILD = "Drop it with those that are built on it, then make apply; a full refr
 def plan(spec: Spec) -> Iterator[Check]:
     for name in spec.rollups:
         there = (f"rollup {name}",)
+        source = spec.rollups[name]["source"]
+        upstream = f"{'rollup' if source in spec.rollups else 'table'} {source}"
         yield Check(there[0], lambda context, name=name: _rollup(context, name), ("relations", "schemas", "rollups"), ("extension timescaledb",))
         yield Check(f"columns of {name}", lambda context, name=name: columns(context, name, context.spec.rollups), ("columns",), there)
         yield Check(f"{name} is real-time", lambda context, name=name: _real_time(context, name), ("rollups",), there, COMMUNITY)
-        yield Check(f"source of {name}", lambda context, name=name: _source(context, name), ("rollups",), there, COMMUNITY)
-        yield Check(f"definition of {name}", lambda context, name=name: _definition(context, name), ("rollups", "view_definitions"), there)
+        yield Check(f"source of {name}", lambda context, name=name: _source(context, name), ("rollups",), there, COMMUNITY, (upstream,))
+        columns_of, definition = (f"columns of {name}",), f"definition of {name}"
+        yield Check(definition, lambda context, name=name: defined(context, name, REBUILD), ("rollups", "view_definitions"), there, blames=columns_of)
+        for what, real_time in (REFRESH, ()), (SHOWN, (f"{name} is real-time",)):
+            yield Check(
+                what.format(name), lambda context, what=what, name=name: defined(context, what.format(name), REPLACED),
+                ("rollups", "view_definitions"), (*there, *real_time), COMMUNITY, blames=(*columns_of, definition),
+            )  # fmt: skip
 
 
 def _rollup(context: Context, name: str) -> Verdict:
@@ -46,6 +56,3 @@ def _source(context: Context, name: str) -> Verdict:
     return same(context.spec.rollups[name]["source"], found, REBUILD)
 
 
-def _definition(context: Context, name: str) -> Verdict:
-    fact = "rollups" if context.edition == COMMUNITY else "view_definitions"
-    return defined(context, name, context.catalog.by_name(fact)[name]["definition"], REBUILD)

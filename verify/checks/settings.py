@@ -1,11 +1,11 @@
 """Server and settings: what postgresql.conf declares is what the server runs, and nobody overrides it."""
 
-import re
 from collections.abc import Iterator
 
 from verify.configuration import canonical, declared, readable
 from verify.registry import COMMUNITY, Check, Context, family
-from verify.result import PASSED, Outcome, Verdict, failed, information, not_evaluated
+from verify.result import PASSED, Outcome, Verdict, failed, information, not_evaluated, same
+from verify.rules import RULE, holds, in_words
 from verify.spec import Spec
 
 OLDEST, NEWEST = 15, 18
@@ -17,6 +17,8 @@ OVERRIDES = {
     "command line": "Start the server without -c {name}=….",
     "environment variable": "Start the server without that environment variable.",
 }
+# Servers before that release do not have the setting.
+NEWER = {"transaction_timeout": 17}
 # A configuration of another make sets a few of the same names.
 SHARE_IN_FORCE = 0.8
 IN_FORCE = "postgresql.conf is in force"
@@ -26,17 +28,26 @@ IN_FORCE = "postgresql.conf is in force"
 def plan(spec: Spec) -> Iterator[Check]:
     conf = declared()
     yield Check("server version", _version, ("server",))
+    yield Check("database encoding", _encoding, ("server",))
+    yield Check("timescaledb.license", _license, ("server", "rollups"), ("extension timescaledb",))
     yield Check(IN_FORCE, lambda context: _in_force(context, conf), ("server", "settings"))
+    rules = spec.configuration["required"] | spec.configuration["unless_by_role"]
     for name, value in conf.items():
+        if name in rules and not RULE.match(rules[name]):
+            # What must hold on any server is checked once.
+            continue
         yield Check(
             f"setting {name}", lambda context, name=name, value=value: _setting(context, name, value), ("server", "settings"), (IN_FORCE,)
         )
-    for name, rule in spec.configuration["required"].items():
+    for name, rule in rules.items():
         yield Check(
-            f"setting {name} is {rule}", lambda context, name=name, rule=rule: _required(context, name, rule), ("server", "settings")
-        )
-    yield Check("settings by ALTER SYSTEM", lambda context: _altered_system(context, conf), ("server", "settings"))
-    yield Check("settings by ALTER DATABASE and ALTER ROLE", lambda context: _altered_roles(context, conf), ("server", "settings", "role_settings"))
+            f"setting {name} must {in_words(rule)}", lambda context, name=name, rule=rule: _required(context, name, rule),
+            ("server", "settings", "role_settings"),
+        )  # fmt: skip
+    yield Check("settings by ALTER SYSTEM", lambda context: _altered_system(context, _wanted(context, conf, rules)), ("server", "settings"))
+    yield Check(
+        "settings by ALTER ROLE", lambda context: _altered_roles(context, _wanted(context, conf, rules)), ("server", "settings", "role_settings")
+    )
 
 
 def _version(context: Context) -> Verdict:
@@ -46,12 +57,29 @@ def _version(context: Context) -> Verdict:
     return failed(f"PostgreSQL {server['version']}", f"Use PostgreSQL {OLDEST} to {NEWEST}.")
 
 
+def _encoding(context: Context) -> Verdict:
+    fix = "Dump it, and restore into a database made with encoding 'UTF8'."
+    return same("UTF8", context.catalog.one("server")["encoding"], fix)
+
+
+def _license(context: Context) -> Verdict:
+    """Continuous aggregates that the licence in force neither refreshes nor lets policies look after."""
+    if context.edition == COMMUNITY or not context.catalog.rows("rollups"):
+        return PASSED
+    fix = "alter system set timescaledb.license = 'timescale'; then restart. A build without it can't hold this database."
+    return failed("apache, but the rollups were made as continuous aggregates: nothing refreshes them", fix)
+
+
 def _ours(context: Context, conf: dict[str, str]) -> bool:
-    """True if the server reads our postgresql.conf: then nearly every name in it comes from a file."""
+    """True if the server reads our postgresql.conf: then nearly every name in it has been set, if not overridden."""
     rows = context.catalog.by_name("settings")
     visible = [rows[name] for name in conf if name in rows]
-    from_file = sum(row["source"] == "configuration file" for row in visible)
-    return from_file >= SHARE_IN_FORCE * len(visible)
+    return sum(row["source"] != "default" for row in visible) >= SHARE_IN_FORCE * len(visible)
+
+
+def _wanted(context: Context, conf: dict[str, str], rules: dict[str, str]) -> dict[str, str]:
+    """What is to hold on this server; of postgresql.conf nothing where another configuration is in force."""
+    return rules | conf if _ours(context, conf) else rules
 
 
 def _in_force(context: Context, conf: dict[str, str]) -> Verdict:
@@ -87,52 +115,54 @@ def _setting(context: Context, name: str, value: str) -> Verdict:
 def _required(context: Context, name: str, rule: str) -> Verdict:
     rows = context.catalog.by_name("settings")
     if name not in rows:
+        if context.catalog.one("server")["major"] < NEWER.get(name, 0):
+            return PASSED
         return _hidden(context, "the server does not know it", "Load the library that brings it: shared_preload_libraries.")
     row = rows[name]
-    if _holds(context, row, rule):
+    if holds(context, row, rule):
         return PASSED
+    if row["source"] == "client":
+        return not_evaluated("this session's own environment sets it", "Unset PGOPTIONS and its like, and verify again.")
+    if row["source"] == "session":
+        # The verifier has set it for itself; what a session begins with is the role's, the database's or the server's.
+        row = row | {"source": _inherited(context, name), "sourcefile": None}
     return failed(f"found {readable(row['value'], row)} ({_origin(row)})", _remedy(row))
 
 
-def _holds(context: Context, row: dict, rule: str) -> bool:
-    """Whether a value keeps a rule of the spec: 'contains a, b', '>= name + number', or the value itself."""
-    if rule.startswith("contains "):
-        have = {item.strip() for item in row["value"].split(",")}
-        return {item.strip() for item in rule.removeprefix("contains ").split(",")} <= have
-    if match := re.fullmatch(r">= (\S+) \+ (\d+)", rule):
-        base = context.spec.jobs if match[1] == "jobs" else int(context.catalog.by_name("settings")[match[1]]["value"])
-        return int(row["value"]) >= base + int(match[2])
-    return canonical(rule, row) == canonical(row["value"], row)
+def _inherited(context: Context, name: str) -> str:
+    """Where a session's value of a setting comes from, as pg_settings has it."""
+    me = context.catalog.one("server")["role"]
+    found = {(row["role"], row["here"]) for row in context.catalog.rows("role_settings") if row["name"].lower() == name}
+    places = {(me, True): "database user", (me, False): "user", ("", True): "database", ("", False): "global"}
+    return next((source for place, source in places.items() if place in found), "configuration file")
 
 
-def _altered_system(context: Context, conf: dict[str, str]) -> Verdict:
+def _altered_system(context: Context, wanted: dict[str, str]) -> Verdict:
     """Values that wait for a reload or a restart; those in force show at the setting itself."""
     if not context.catalog.one("server")["reads_files"]:
         return not_evaluated("this role may not read what ALTER SYSTEM wrote", "Verify as a superuser.")
-    rows, required = context.catalog.by_name("settings"), context.spec.configuration["required"]
-    waiting, own = [], []
+    rows, waiting, own = context.catalog.by_name("settings"), [], []
     for entry in context.catalog.rows("file_settings"):
         name, row = entry["name"].lower(), rows.get(entry["name"].lower())
-        wanted = conf.get(name, required.get(name))
-        if row is None or wanted is None:
+        if row is None or name not in wanted:
             # Without its value, which may hold a password.
             own.append(name)
-        elif canonical(entry["value"], row) not in (canonical(row["value"], row), canonical(wanted, row)):
+        elif canonical(entry["value"], row) != canonical(row["value"], row) and not holds(context, row | {"value": entry["value"]}, wanted[name]):
             waiting.append(f"{name} = {entry['value']}")
     if waiting:
         return Verdict(Outcome.FAILED, "in force after the next start or reload", (), tuple(sorted(waiting)), "alter system reset …;")
     return information(f"not in postgresql.conf: {', '.join(sorted(own))}") if own else PASSED
 
 
-def _altered_roles(context: Context, conf: dict[str, str]) -> Verdict:
+def _altered_roles(context: Context, wanted: dict[str, str]) -> Verdict:
     """Settings of other roles; those that apply to this session show at the setting itself."""
     rows, required = context.catalog.by_name("settings"), context.spec.configuration["required"]
     me = context.catalog.one("server")["role"]
     wrong, own = [], []
     for entry in context.catalog.rows("role_settings"):
         name = entry["name"].lower()
-        wanted, row = conf.get(name, required.get(name)), rows.get(name)
-        if entry["role"] in ("", me) or row is None or wanted is None or canonical(entry["value"], row) == canonical(wanted, row):
+        row = rows.get(name)
+        if entry["role"] in ("", me) or row is None or name not in wanted or holds(context, row | {"value": entry["value"]}, wanted[name]):
             continue
         ours = entry["role"] in context.spec.roles or name in required
         (wrong if ours else own).append(f"{entry['role']}: {name} = {entry['value']}")

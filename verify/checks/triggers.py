@@ -1,5 +1,6 @@
 """Triggers of our tables: definition, and that they fire."""
 
+import re
 from collections.abc import Iterator
 
 from verify.registry import Check, Context, family
@@ -7,13 +8,18 @@ from verify.result import Verdict, same_set
 from verify.spec import Spec
 from verify.text import trigger
 
+FUNCTION = re.compile(r"EXECUTE FUNCTION ([\w.]+)")
 STATES = {"O": "", "D": " (disabled)", "R": " (fires for replication only)", "A": " (fires always)"}
 
 
 @family("triggers", 70)
 def plan(spec: Spec) -> Iterator[Check]:
-    for name in spec.tables:
-        yield Check(f"triggers of {name}", lambda context, name=name: _triggers(context, name), ("triggers",), (f"table {name}",))
+    for name, declared in spec.tables.items():
+        functions = sorted({f"function {found}" for text in declared.get("triggers", {}).values() for found in FUNCTION.findall(text)})
+        yield Check(
+            f"triggers of {name}", lambda context, name=name: _triggers(context, name), ("triggers",), (f"table {name}",),
+            blames=(f"columns of {name}", *functions),
+        )  # fmt: skip
 
 
 def _triggers(context: Context, name: str) -> Verdict:

@@ -7,7 +7,6 @@ from verify.checks.tables import columns, owned
 from verify.registry import Check, Context, family
 from verify.result import PASSED, Verdict, failed, not_evaluated
 from verify.spec import Spec
-from verify.written import written
 
 FIX = "make apply replaces it; where columns differ, drop view first."
 
@@ -18,27 +17,19 @@ def plan(spec: Spec) -> Iterator[Check]:
         there = (f"view {name}",)
         yield Check(there[0], lambda context, name=name: _view(context, name), ("relations", "schemas"))
         yield Check(f"columns of {name}", lambda context, name=name: columns(context, name, context.spec.views), ("columns",), there)
-        yield Check(f"definition of {name}", lambda context, name=name: _definition(context, name), ("view_definitions",), there)
+        yield Check(f"definition of {name}", lambda context, name=name: _definition(context, name), ("view_definitions",), there, blames=(f"columns of {name}",))
 
 
-# What PostgreSQL prints of a view, it prints otherwise of a view made from that, as after a restore. It settles soon.
-ROUNDS = 4
-
-
-def defined(context: Context, name: str, found: str, fix: str) -> Verdict:
-    """Compare a view's definition with what this server makes of init/'s text, both as the server prints them."""
-    if name not in context.sources.views:
+def defined(context: Context, name: str, fix: str) -> Verdict:
+    """Compare a definition with what this server makes of init/'s text, both as the server prints them."""
+    if name not in context.definitions:
         return failed("init/ does not define it", "Correct the spec or init/: python -m verify --static.")
-    expected = context.written[name]
-    if "error" in expected:
-        return not_evaluated(f"init/'s text cannot be made a temporary view here: {expected['error']}")
-    if expected["definition"] == found:
+    found = context.definitions[name]
+    if found is None:
         return PASSED
-    texts = {"init": expected["definition"], "here": found}
-    settled = written(context.catalog.connection, {key: text.strip().rstrip(";") for key, text in texts.items()}, ROUNDS)
-    if settled["init"] == settled["here"]:
-        return PASSED
-    return failed(f"differs from init/: {_first_difference(expected['definition'], found)}", fix)
+    if isinstance(found, str):
+        return not_evaluated(f"init/'s text cannot be made a temporary view here: {found}")
+    return failed(f"differs from init/: {_first_difference(*found)}", fix)
 
 
 def _view(context: Context, name: str) -> Verdict:
@@ -53,7 +44,7 @@ def _view(context: Context, name: str) -> Verdict:
 
 
 def _definition(context: Context, name: str) -> Verdict:
-    return defined(context, name, context.catalog.by_name("view_definitions")[name]["definition"], FIX)
+    return defined(context, name, FIX)
 
 
 def _first_difference(expected: str, found: str) -> str:

@@ -2,7 +2,7 @@
 select replace(p.pronamespace::regnamespace::text || '.', 'public.', '') || p.proname as name,
        pg_get_function_arguments(p.oid) as arguments, pg_get_function_result(p.oid) as result,
        l.lanname::text as language, p.provolatile::text as volatility, p.proparallel::text as parallel,
-       p.proisstrict as strict, p.prosecdef as definer, coalesce(p.proconfig, '{}') as config,
+       p.proisstrict as strict, p.proleakproof as leakproof, p.prosecdef as definer, coalesce(p.proconfig, '{}') as config,
        pg_get_userbyid(p.proowner) as owner, p.prosrc as body
 from pg_proc p
 join pg_language l on l.oid = p.prolang

@@ -1,6 +1,6 @@
 select i.indrelid::regclass::text as relation, x.relname::text as name, pg_get_indexdef(i.indexrelid) as definition,
        i.indisvalid and i.indisready and i.indislive as valid,
-       exists (select from pg_constraint c where c.conindid = i.indexrelid and c.contype in ('p', 'u', 'x')) as of_constraint
+       exists (select from pg_constraint c where c.conrelid = i.indrelid and c.conindid = i.indexrelid and c.contype in ('p', 'u', 'x')) as of_constraint
 from pg_index i
 join pg_class x on x.oid = i.indexrelid
 where x.relnamespace in (select oid from pg_namespace where nspname in ('public', 'enms'))

@@ -6,6 +6,7 @@ select
     session_user as role,
     pg_is_in_recovery() as standby,
     coalesce(current_setting('timescaledb.license', true), '') as license,
+    pg_encoding_to_char((select encoding from pg_database where datname = current_database())) as encoding,
     coalesce(current_setting('timescaledb.restoring', true), 'off') as restoring,
     case when pg_has_role('pg_read_all_settings', 'usage') then current_setting('config_file') end as config_file,
     pg_postmaster_start_time() as started,
