@@ -44,6 +44,8 @@ def _installations() -> dict[str, Installation]:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.installations = _installations()
+    # By edition and kind: changes of a live database that the verifier named, and those that the server refused.
+    config.mutations = {}
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -53,6 +55,16 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     if oracle.find_steel_plant_csv() is None:
         lines.append("steel_industry_2018.csv: not found; set ENMS_SHARED to the folder that holds data/ with it")
     return lines
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for edition, kinds in config.mutations.items():
+        terminalreporter.section(f"changes of a live database, edition {edition}")
+        terminalreporter.line(f"{'kind':<40}{'made and named':>16}{'refused by the server':>24}")
+        for kind, (made, refused) in sorted(kinds.items()):
+            terminalreporter.line(f"{kind:<40}{made:>16}{refused:>24}")
+        made, refused = (sum(counts[place] for counts in kinds.values()) for place in (0, 1))
+        terminalreporter.line(f"{f'{len(kinds)} kinds':<40}{made:>16}{refused:>24}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

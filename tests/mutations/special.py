@@ -1,0 +1,48 @@
+"""Changes that one has to think of, beside those that every object gives rise to."""
+
+from collections.abc import Iterator
+
+from mutations.change import Change
+from verify.sources import Sources
+from verify.spec import Spec
+
+DAILY = "environmental_degree_days_daily"
+ENERGY = "calculate_sec", "calculate_energy_cost", "calculate_carbon_intensity", "calculate_all_kpis", "get_factory_summary"
+
+
+def changes(spec: Spec, sources: Sources) -> Iterator[Change]:
+    select = sources.views[DAILY]
+    yield Change("rollup rebuilt otherwise", f"definition of {DAILY}", "19.0", f"""drop materialized view {DAILY};
+        create materialized view {DAILY} with (timescaledb.continuous, timescaledb.materialized_only = false) as
+        {select.replace('18.0 -', '19.0 -')} with no data;
+        select public.add_continuous_aggregate_policy('{DAILY}', null, interval '1 day', interval '1 hour', buckets_per_batch => 3650);
+        grant select on {DAILY} to enms_reader""", community=True, also=(f"comments of {DAILY}",))  # fmt: skip
+    yield Change("rollup a plain view", f"rollup {DAILY}", "not a continuous aggregate", f"drop materialized view {DAILY}; "
+                 f"create view {DAILY} as {select}; grant select on {DAILY} to enms_reader", community=True)  # fmt: skip
+    yield Change("column generated", "columns of factories", "generated 'x'", "alter table factories drop column address, "
+                 "add column address text generated always as ('x') stored")  # fmt: skip
+    yield Change("foreign key of another action", "constraints of anomalies", "anomalies_machine_fkey", "alter table anomalies drop constraint "
+                 "anomalies_machine_fkey, add constraint anomalies_machine_fkey foreign key (machine_id) references machines (id)")  # fmt: skip
+    yield Change("tariffs begin an hour late", "body of enms.tariff_applies", "differs", replaced("enms.tariff_applies", ">= p_tariff.start_hour", "> p_tariff.start_hour"))
+    yield Change("newest factor becomes the oldest", "body of enms.carbon_factor_on", "differs", replaced("enms.carbon_factor_on", "desc", "asc"))
+    yield Change("energy counted twice", "body of enms.energy_slices", "differs", replaced(
+        "enms.energy_slices", "r.energy_kwh, r.power_kw, 1::bigint", "r.energy_kwh * 2, r.power_kw, 1::bigint"),
+        also=tuple(f"{name} on the known plant" for name in ENERGY))  # fmt: skip
+    yield Change("function in another language", "attributes of enms.history_horizon", "plpgsql", "create or replace function enms.history_horizon() "
+                 "returns timestamptz language plpgsql stable parallel safe set search_path = pg_catalog, pg_temp as "
+                 "'begin return now() - interval ''50 days''; end'", also=("body of enms.history_horizon",))  # fmt: skip
+    yield Change("hours that no tariff prices", "tariffs of Demo Manufacturing Plant today", "hours of the week", "delete from energy_tariffs where name = 'Base'")
+    yield Change("chunk without its key", "keys and triggers of chunks of production_data", "production_data_machine_time_unique", """
+        insert into production_data (time, machine_id) select now(), id from machines limit 1;
+        update pg_index set indisvalid = false where indexrelid = (select c.conindid from pg_constraint c join pg_inherits i on i.inhrelid = c.conrelid
+            where i.inhparent = 'production_data'::regclass and c.contype = 'u')""", also=("indexes of chunks",))  # fmt: skip
+    yield Change("chunk without a trigger", "keys and triggers of chunks of production_data", "history_noted", """
+        insert into production_data (time, machine_id) select now(), id from machines limit 1;
+        update pg_trigger set tgenabled = 'D' where not tgisinternal
+            and tgrelid = (select inhrelid from pg_inherits where inhparent = 'production_data'::regclass)""")  # fmt: skip
+
+
+def replaced(function: str, old: str, new: str) -> str:
+    """SQL that replaces text in a function as the server has it."""
+    return f"""do $do$ declare v text := pg_get_functiondef('{function}'::regproc); begin
+        assert position($a${old}$a$ in v) > 0; execute replace(v, $a${old}$a$, $b${new}$b$); end $do$"""
