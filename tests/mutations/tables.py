@@ -69,8 +69,9 @@ def _table(name: str, declared: dict) -> Iterator[Change]:
     yield Change("column added", f"columns of {name}", "m_extra", f"alter table {name} add column m_extra integer")
     free = [line for line in declared["columns"][:-1] if _free(line, declared)]
     if free:
-        move = f"alter table {name} drop column {free[0].split()[0]}; alter table {name} add column {free[0]}"
-        yield Change("column moved", f"columns of {name}", "order differs", move)
+        column, back = free[0].split()[0], f"alter table {name} add column {free[0]}"
+        yield Change("column moved", f"columns of {name}", "order differs", f"alter table {name} drop column {column}; {back}",
+                     f"alter table {name} drop column {column} cascade; {back}", takes=True)  # fmt: skip
     yield Change("constraint added", f"constraints of {name}", "m_extra", f"alter table {name} add constraint m_extra check (true)")
     first = declared["columns"][0].split()[0]
     yield Change("index added", f"indexes of {name}", "m_extra", f"create index m_extra_{bare(name)} on {name} ({first})")

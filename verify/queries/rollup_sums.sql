@@ -5,21 +5,22 @@ with hours as materialized (
     select date_trunc('hour', now()) - age as start
     from unnest(array[interval '3 hours', interval '8 days 3 hours']) age),
 levels as materialized (
-    select c.mat_hypertable_id as id, c.raw_hypertable_id as source
+    select regexp_replace(c.user_view_name, '_[0-9a-z]+$', '_1hour') as rollup, c.mat_hypertable_id as id, c.raw_hypertable_id as source
     from _timescaledb_catalog.continuous_agg c
     where c.user_view_schema = 'public' and c.user_view_name ~ '_(1min|15min|1hour)$'),
 pending as materialized (
-    select i.lowest_modified_value as low, i.greatest_modified_value as high
+    select l.rollup, i.lowest_modified_value as low, i.greatest_modified_value as high
     from _timescaledb_catalog.continuous_aggs_hypertable_invalidation_log i
-    where i.hypertable_id in (select l.source from levels l)
+    join levels l on l.source = i.hypertable_id
     union all
-    select u.lowest_modified_value, u.greatest_modified_value
+    select l.rollup, u.lowest_modified_value, u.greatest_modified_value
     from enms.unfinished_refreshes() u
-    where u.materialization_id in (select l.id from levels l)),
+    join levels l on l.id = u.materialization_id),
 quiet as materialized (
-    select h.start from hours h
-    where not exists (select from pending p where p.low < extract(epoch from h.start + interval '1 hour') * 1000000
-                                              and p.high >= extract(epoch from h.start) * 1000000)),
+    select distinct l.rollup, h.start from levels l cross join hours h
+    where not exists (select from pending p
+                      where p.rollup = l.rollup and p.low < extract(epoch from h.start + interval '1 hour') * 1000000
+                        and p.high >= extract(epoch from h.start) * 1000000)),
 raw as (
     select 'energy_readings_1hour' as rollup, date_trunc('hour', r.time) as start, r.machine_id, count(*) as readings, sum(r.energy_kwh) as amount
     from public.energy_readings r
@@ -54,6 +55,6 @@ rolled as (
 select d.rollup, d.start, count(*) as machines, min(d.machine_id::text) as machine
 from (select rollup, start, machine_id, (w.readings, w.amount) is distinct from (o.readings, o.amount) as differs
       from raw w full join rolled o using (rollup, start, machine_id)) d
-where d.differs and d.start in (select q.start from quiet q)
+where d.differs and exists (select from quiet q where q.rollup = d.rollup and q.start = d.start)
   and exists (select from raw e where e.rollup = d.rollup and e.start = d.start)
 group by 1, 2
