@@ -17,7 +17,7 @@ LOCK_TIMEOUT = 400
 # s, between attempts.
 PAUSES = 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8
 # In the order in which an ingest takes them when it makes a chunk: the hypertable, then the sequences.
-LOCKS = "lock table public.energy_readings, public.production_data in share update exclusive mode"
+LOCKS = "lock table only public.energy_readings, only public.production_data in share update exclusive mode"
 
 # Sequences are not rolled back. One that is restarted in the transaction is: the server gives it new storage,
 # which goes with the transaction. Where that takes a lock that others hold, a few numbers are skipped instead.
@@ -49,7 +49,7 @@ def figures(connection: psycopg.Connection, functions: list[str]) -> dict[str, l
     for pause in PAUSES:
         try:
             return _figures(connection, functions)
-        except psycopg.errors.LockNotAvailable:
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
             time.sleep(pause)
     return _figures(connection, functions)
 
@@ -60,8 +60,6 @@ def _figures(connection: psycopg.Connection, functions: list[str]) -> dict[str, 
         connection.execute(f"set local lock_timeout = {LOCK_TIMEOUT}")
         connection.execute(LOCKS)
         connection.execute(KEEP_SEQUENCES)
-        # Times are written as the session sees them.
-        connection.execute("set local timezone = 'UTC'")
         connection.execute(PLANT.read_text())
         return {name: _call(connection, name) for name in functions}
 
@@ -75,6 +73,8 @@ def _call(connection: psycopg.Connection, name: str) -> list[dict[str, Any]] | s
     connection.execute("savepoint enms_verify_call")
     try:
         return [row[0] for row in connection.execute(call).fetchall()]
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+        raise
     except psycopg.Error as error:
         if connection.closed:
             raise gone(f"{name} was called", error) from None

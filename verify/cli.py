@@ -135,7 +135,7 @@ def _parser(families: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m verify", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--dsn", help="connection string; default: ENMS_DSN, else PG* variables, else the engine that is up")
+    parser.add_argument("--dsn", help="connection string; default: ENMS_DSN, else PGHOST, PGSERVICE or PGDATABASE, else the engine that is up")
     parser.add_argument("--wait", type=_seconds, metavar="SECONDS", help="wait up to so long for the server to answer and init/ to end, and say what for")
     parser.add_argument(
         "--only", action="append", choices=families, metavar="FAMILY", default=[],

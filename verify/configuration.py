@@ -12,6 +12,7 @@ MILLISECONDS = {"us": 0.001, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, 
 FACTORS = BYTES | MILLISECONDS
 # An older spelling that the server takes and shows as another.
 ALIASES = {("wal_compression", "on"): "pglz"}
+ALIASES |= {("timezone", name): "utc" for name in ("utc", "etc/utc", "zulu", "etc/zulu", "universal", "etc/universal", "uct", "etc/uct")}
 SPELLINGS = {"true": "on", "yes": "on", "1": "on", "false": "off", "no": "off", "0": "off"}
 
 
@@ -43,7 +44,8 @@ def canonical(value: str, row: dict) -> str | float:
         return _number(value, row["unit"])
     if row["vartype"] == "enum":
         return ALIASES.get((row["name"], value.lower()), value.lower())
-    return re.sub(r",\s+", ",", value.strip())
+    plain = re.sub(r",\s+", ",", value.strip())
+    return ALIASES.get((row["name"], plain.lower()), plain)
 
 
 def readable(value: str, row: dict) -> str:

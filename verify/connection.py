@@ -16,11 +16,12 @@ PARAMETERS = {"application_name": "enms verify", "client_encoding": "utf8"}
 # A person's habits in psql, which libpq would hand to the server: they are no drift of the database.
 HABITS = "PGTZ", "PGDATESTYLE", "PGGEQO"
 # Whatever the server, the database or the role has these at, the facts are read and printed the same. They are SET
-# once the session has begun: pg_settings then still tells what a session begins with, and poolers take it.
+# once the session has begun: pg_settings then still tells what a session begins with.
 SESSION = {
     # The facts are small: a query that takes this long waits for something.
     "statement_timeout": "'15 s'",
     "search_path": "pg_catalog, public",
+    "timezone": "'UTC'",
     "client_min_messages": "error",
     "default_transaction_read_only": "on",
     "default_transaction_isolation": "'read committed'",
@@ -74,6 +75,9 @@ def connect(target: Target) -> psycopg.Connection:
     except (psycopg.Error, ValueError) as error:
         raise Refused("cannot connect", error) from None
     try:
+        if opened.execute("select pg_backend_pid()").fetchone()[0] != opened.info.backend_pid:
+            opened.close()
+            raise Fatal("what answers is a connection pooler, which would lend this session's settings to others: connect to the server itself.", ExitCode.CONNECT)
         prepare(opened)
     except psycopg.Error as error:
         opened.close()

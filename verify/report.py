@@ -89,7 +89,10 @@ def visible(text: str) -> str:
 def lines(verdict: Verdict) -> list[tuple[str, str]]:
     """What was found and what to do, each with the label that it goes under; the label may be empty."""
     found = [("", verdict.detail)] if verdict.detail else []
-    if match := DIFFERENCE.fullmatch(verdict.detail):
+    parts = verdict.detail.split("; ")
+    if len(parts) > 1 and all(DIFFERENCE.fullmatch(part) for part in parts):
+        found = [("", part) for part in parts]
+    elif match := DIFFERENCE.fullmatch(verdict.detail):
         found = [("", match[1])] * bool(match[1]) + [("expected", match[2]), ("found", match[3])]
     found += [("missing", item) for item in verdict.missing] + [("extra", item) for item in verdict.extra]
     found += [("to do", verdict.fix)] if verdict.fix else []

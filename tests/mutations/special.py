@@ -32,14 +32,25 @@ def changes(spec: Spec, sources: Sources) -> Iterator[Change]:
                  "returns timestamptz language plpgsql stable parallel safe set search_path = pg_catalog, pg_temp as "
                  "'begin return now() - interval ''50 days''; end'", also=("body of enms.history_horizon",))  # fmt: skip
     yield Change("hours that no tariff prices", "tariffs of Demo Manufacturing Plant today", "hours of the week", "delete from energy_tariffs where name = 'Base'")
-    yield Change("chunk without its key", "keys and triggers of chunks of production_data", "production_data_machine_time_unique", """
-        insert into production_data (time, machine_id) select now(), id from machines limit 1;
-        update pg_index set indisvalid = false where indexrelid = (select c.conindid from pg_constraint c join pg_inherits i on i.inhrelid = c.conrelid
-            where i.inhparent = 'production_data'::regclass and c.contype = 'u')""", also=("indexes of chunks",))  # fmt: skip
-    yield Change("chunk without a trigger", "keys and triggers of chunks of production_data", "history_noted", """
-        insert into production_data (time, machine_id) select now(), id from machines limit 1;
-        update pg_trigger set tgenabled = 'D' where not tgisinternal
-            and tgrelid = (select inhrelid from pg_inherits where inhparent = 'production_data'::regclass)""")  # fmt: skip
+    yield Change("hypertable a plain table", "hypertable environmental_data", "a plain table", "alter table environmental_data rename to m_data; "
+                 "create table environmental_data (like m_data including all); grant select on environmental_data to enms_reader; "
+                 "grant select, insert, update on environmental_data to enms_ingest", takes=True)  # fmt: skip
+    yield Change("rule on a view", "view v_week_summary", "m_rule", "create rule m_rule as on delete to v_week_summary do instead nothing")
+    yield Change("trigger on a view", "view v_week_summary", "m_trigger", "create trigger m_trigger instead of delete on v_week_summary "
+                 "for each row execute function public.update_updated_at_column()")  # fmt: skip
+    for kind, function, old, new in (
+        ("peak demand is the mean", "calculate_peak_demand", "round(k.peak_kw, 3), enms", "round(k.avg_power_kw, 3), enms"),
+        ("load factor a percentage", "calculate_load_factor", "round(k.load_factor, 4)", "round(k.load_factor * 100, 4)"),
+        ("idling counts as running", "get_machine_operating_hours", "p.hours * p.running / p.readings), 0), 12", "p.hours * (p.running + p.idle) / p.readings), 0), 12"),
+    ):
+        yield Change(kind, f"body of {function}", "differs", replaced(function, old, new), also=(f"{function} on the known plant",))
+    for name in spec.hypertables:
+        check, chunk = f"keys and triggers of chunks of {name}", f"select i.inhrelid from pg_inherits i where i.inhparent = '{name}'::regclass"
+        value = ", power_kw) select now(), id, 1" if name == "energy_readings" else ") select now(), id"
+        insert = f"insert into {name} (time, machine_id{value} from machines limit 1"
+        yield Change("chunk without its key", check, "unique", f"{insert}; update pg_index set indisvalid = false where indisunique and indrelid in ({chunk})",
+                     also=("indexes of chunks",))  # fmt: skip
+        yield Change("chunk without a trigger", check, "history_noted", f"{insert}; update pg_trigger set tgenabled = 'D' where not tgisinternal and tgrelid in ({chunk})")
 
 
 def replaced(function: str, old: str, new: str) -> str:

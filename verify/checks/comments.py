@@ -11,18 +11,18 @@ FIX = "make apply writes them again."
 
 @family("comments", 135)
 def plan(spec: Spec) -> Iterator[Check]:
-    there = {name: f"table {name}" for name in spec.tables} | {name: f"rollup {name}" for name in spec.rollups}
-    there |= {name: f"view {name}" for name in spec.views} | {name: f"function {name}" for name in spec.functions}
-    there |= {name: f"enum {name}" for name in spec.enums} | {name: f"role {name}" for name in spec.roles}
-    relations = {*spec.tables, *spec.rollups, *spec.views}
-    for name, parent in there.items():
-        blames = (f"columns of {name}",) if name in relations else ()
-        yield Check(f"comments of {name}", lambda context, name=name: _comments(context, name), ("comments",), (parent,), blames=blames)
+    kinds = {"table": spec.tables, "rollup": spec.rollups, "view": spec.views, "function": spec.functions, "enum": spec.enums, "role": spec.roles}
+    for parent, name in [(parent, name) for parent, objects in kinds.items() for name in objects]:
+        kind, blames = (parent, ()) if parent in ("function", "enum", "role") else ("relation", (f"columns of {name}",))
+        yield Check(
+            f"comments of {name}", lambda context, kind=kind, name=name: _comments(context, kind, name), ("comments",),
+            (f"{parent} {name}",), blames=blames,
+        )  # fmt: skip
 
 
-def _comments(context: Context, name: str) -> Verdict:
+def _comments(context: Context, kind: str, name: str) -> Verdict:
     expected = {_line(column, text) for (object, column), text in context.sources.comments.items() if object == name}
-    found = {_line(row["column"], row["text"]) for row in context.catalog.rows("comments") if row["object"] == name}
+    found = {_line(row["column"], row["text"]) for row in context.catalog.rows("comments") if (row["kind"], row["object"]) == (kind, name)}
     return same_set(expected, found, FIX)
 
 

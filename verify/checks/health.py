@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from verify.checks.jobs import expected_since
+from verify.configuration import SPELLINGS
 from verify.registry import COMMUNITY, Check, Context, family
 from verify.result import PASSED, Outcome, Verdict, failed, information
 from verify.spec import Spec
@@ -37,7 +38,7 @@ def plan(spec: Spec) -> Iterator[Check]:
 
 
 def _restoring(context: Context) -> Verdict:
-    here = any(row["name"] == "timescaledb.restoring" and row["value"] == "on" for row in context.catalog.rows("role_settings"))
+    here = any(row["name"] == "timescaledb.restoring" and SPELLINGS.get(row["value"].lower(), row["value"]) == "on" for row in context.catalog.rows("role_settings"))
     if here or context.catalog.one("server")["restoring"] == "on":
         return failed("left on by an interrupted restore: jobs stand still and data looks empty", "select timescaledb_post_restore();")
     return PASSED
@@ -73,7 +74,10 @@ def _dropped(context: Context, name: str) -> Verdict:
 
 def _agree(context: Context) -> Verdict:
     """Two whole hours of every machine, to the last digit."""
-    wrong = [f"{row['rollup']} at {row['start']:%Y-%m-%d %H:%M}: {row['machines']} machines, such as {row['machine']}" for row in context.catalog.rows("rollup_sums")]
+    rows = context.catalog.rows("rollup_sums")
+    if not rows:
+        return information("no hour to compare: no readings then, or they are still to be refreshed")
+    wrong = [f"{row['rollup']} at {row['start']:%Y-%m-%d %H:%M}: {row['machines']} machines, such as {row['machine']}" for row in rows if row["machines"]]
     fix = "call refresh_continuous_aggregate(rollup, start, end, force => true) for its 1-minute, then 15-minute, then hourly rollup."
     return Verdict(Outcome.FAILED, "", (), tuple(sorted(wrong)), fix) if wrong else PASSED
 

@@ -36,7 +36,8 @@ def expected_since(context: Context) -> datetime:
     if scheduler:
         return scheduler
     made = context.catalog.one("database")["made"] if server["reads_files"] else None
-    return max(server["started"], made or server["started"])
+    initialised = min((row["completed_at"] for row in context.catalog.rows("marker")), default=None)
+    return max(filter(None, [server["started"], made, initialised]))
 
 
 def _scheduler(context: Context) -> Verdict:
@@ -58,13 +59,15 @@ def _runs(context: Context, kind: str, target: str) -> Verdict:
     job, now = jobs_of(context, kind, target)[0], context.catalog.one("server")["now"]
     if job["status"] == "Failed":
         error = next((row for row in context.catalog.rows("job_errors") if row["job_id"] == job["job_id"]), None)
-        message = error["message"] if error else "the reason is for the job's owner to see"
+        message = (error["message"] or "without a message, see the server's log") if error else "the reason is for the job's owner to see"
         fix = PORTAL_FIX if PORTAL in message else f"Correct that, then call run_job({job['job_id']});"
         return failed(f"job {job['job_id']} failed last time: {message}", fix)
     if job["next_start"] and job["next_start"] > now + timedelta(seconds=job["every_seconds"]) + SLACK:
         fix = f"select alter_job({job['job_id']}, next_start => now());"
         return failed(f"job {job['job_id']} is put off until {job['next_start']:%Y-%m-%d %H:%M}", fix)
     since = max(filter(None, [job["last_success"], expected_since(context)]))
+    if job["running"]:
+        return information(f"running since {job['last_run']:%Y-%m-%d %H:%M}") if job["last_run"] else information("running")
     late = now - since > RUNS * timedelta(seconds=job["every_seconds"]) + SLACK
     if not context.catalog.one("scheduler")["started"] and context.catalog.one("server")["reads_activity"]:
         # One cause, told of by the scheduler's check.

@@ -40,20 +40,22 @@ def _atom(row: dict) -> str:
     return f"{row['privilege']} on {name}" + (" with grant option" if row["grantable"] else "")
 
 
-def _ours(context: Context) -> set[str]:
-    """Names of our objects; grants on the user's own are the user's."""
+def _ours(context: Context) -> list[dict]:
+    """Grants on our objects; those on the user's own, which may have the same names in another kind, are the user's."""
     spec = context.spec
-    named = {*spec.tables, *spec.sequences, *spec.rollups, *spec.views, *spec.functions}
-    return named | {"public", "enms", "this"}
+    relations = {*spec.tables, *spec.rollups, *spec.views}
+    named = {
+        "relation": relations, "column": relations, "sequence": spec.sequences, "function": spec.functions,
+        "schema": {"public", "enms"}, "database": {"this"},
+    }  # fmt: skip
+    return [
+        row for row in context.catalog.rows("grants")
+        if (row["name"].rsplit(".", 1)[0] if row["kind"] == "column" else row["name"]) in named[row["kind"]]
+    ]  # fmt: skip
 
 
 def _found(context: Context, grantee: str) -> set[str]:
-    ours = _ours(context)
-    return {
-        _atom(row)
-        for row in context.catalog.rows("grants")
-        if row["grantee"] == grantee and (row["name"].rsplit(".", 1)[0] if row["kind"] == "column" else row["name"]) in ours
-    }
+    return {_atom(row) for row in _ours(context) if row["grantee"] == grantee}
 
 
 def _grants(context: Context, role: str) -> Verdict:
@@ -87,5 +89,5 @@ def _default(context: Context, spec: Spec) -> Verdict:
 
 
 def _own(context: Context) -> Verdict:
-    grantees = {row["grantee"] for row in context.catalog.rows("grants")} - {"PUBLIC", *context.spec.roles, "pg_database_owner"}
+    grantees = {row["grantee"] for row in _ours(context)} - {"PUBLIC", *context.spec.roles, "pg_database_owner"}
     return information(f"on our objects: {', '.join(sorted(grantees))}") if grantees else PASSED

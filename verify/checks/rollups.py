@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from verify.checks.tables import columns, owned
-from verify.checks.views import defined
+from verify.checks.views import defined, rewritten
 from verify.definitions import REFRESH, SHOWN
 from verify.registry import COMMUNITY, Check, Context, family
 from verify.result import PASSED, Verdict, failed, same
@@ -20,7 +20,7 @@ def plan(spec: Spec) -> Iterator[Check]:
         there = (f"rollup {name}",)
         source = spec.rollups[name]["source"]
         upstream = f"{'rollup' if source in spec.rollups else 'table'} {source}"
-        yield Check(there[0], lambda context, name=name: _rollup(context, name), ("relations", "schemas", "rollups"), ("extension timescaledb",))
+        yield Check(there[0], lambda context, name=name: _rollup(context, name), ("relations", "schemas", "rollups", "triggers"), ("extension timescaledb",))
         yield Check(f"columns of {name}", lambda context, name=name: columns(context, name, context.spec.rollups), ("columns",), there)
         yield Check(f"{name} is real-time", lambda context, name=name: _real_time(context, name), ("rollups",), there, COMMUNITY)
         yield Check(f"source of {name}", lambda context, name=name: _source(context, name), ("rollups",), there, COMMUNITY, (upstream,))
@@ -41,7 +41,7 @@ def _rollup(context: Context, name: str) -> Verdict:
         return failed("not a continuous aggregate", "Drop that view and make apply.")
     if found["kind"] != "v":
         return failed("not a view", "Rename that object and make apply.")
-    return owned(context, found, name) or PASSED
+    return rewritten(context, found, name) or owned(context, found, name) or PASSED
 
 
 def _real_time(context: Context, name: str) -> Verdict:

@@ -11,12 +11,12 @@ FIX = "Insert a missing row, or set a changed value back, as init/06-seed-data.s
 
 @family("seed", 150)
 def plan(spec: Spec) -> Iterator[Check]:
-    factories, enums = {row["id"]: row["name"] for row in spec.seed["factories"]}, tuple(f"enum {name}" for name in spec.enums)
+    factories = {row["id"]: row["name"] for row in spec.seed["factories"]}
     for kind in ("factories", "machines"):
         for row in spec.seed[kind]:
             yield Check(
                 f"row {row['name']} of {kind}", lambda context, kind=kind, row=row: _row(context, kind, row), (kind,), (f"table {kind}",),
-                blames=enums + ((f"row {factories[row['factory']]} of factories",) if kind == "machines" else ()),
+                blames=("enum machine_type", f"row {factories[row['factory']]} of factories") if kind == "machines" else (),
             )  # fmt: skip
     for row in spec.seed["machines"]:
         yield Check(

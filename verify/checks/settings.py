@@ -44,6 +44,7 @@ def plan(spec: Spec) -> Iterator[Check]:
             f"setting {name} must {in_words(rule)}", lambda context, name=name, rule=rule: _required(context, name, rule),
             ("server", "settings", "role_settings"),
         )  # fmt: skip
+    yield Check("configuration files", _files, ("server", "file_errors"))
     yield Check("settings by ALTER SYSTEM", lambda context: _altered_system(context, _wanted(context, conf, rules)), ("server", "settings"))
     yield Check(
         "settings by ALTER ROLE", lambda context: _altered_roles(context, _wanted(context, conf, rules)), ("server", "settings", "role_settings")
@@ -126,6 +127,9 @@ def _required(context: Context, name: str, rule: str) -> Verdict:
     if row["source"] == "session":
         # The verifier has set it for itself; what a session begins with is the role's, the database's or the server's.
         row = row | {"source": _inherited(context, name), "sourcefile": None}
+    own = row["source"] in ("user", "database user") and context.catalog.one("server")["role"] not in (context.catalog.owner, *context.spec.roles)
+    if own and name in context.spec.configuration["unless_by_role"]:
+        return information(f"{readable(row['value'], row)} for this role")
     return failed(f"found {readable(row['value'], row)} ({_origin(row)})", _remedy(row))
 
 
@@ -135,6 +139,14 @@ def _inherited(context: Context, name: str) -> str:
     found = {(row["role"], row["here"]) for row in context.catalog.rows("role_settings") if row["name"].lower() == name}
     places = {(me, True): "database user", (me, False): "user", ("", True): "database", ("", False): "global"}
     return next((source for place, source in places.items() if place in found), "configuration file")
+
+
+def _files(context: Context) -> Verdict:
+    """Lines that the server could not read or apply: it then goes on with what it had, as if nothing had been written."""
+    if not context.catalog.one("server")["reads_files"]:
+        return not_evaluated("this role may not read what the files say", "Verify as a superuser.")
+    wrong = [f"{row['file']} line {row['line']}: {row['name'] or 'a line that is none'}: {row['error']}" for row in context.catalog.rows("file_errors")]
+    return Verdict(Outcome.FAILED, "", (), tuple(sorted(wrong)), "Correct them; then reload, or restart where it says so.") if wrong else PASSED
 
 
 def _altered_system(context: Context, wanted: dict[str, str]) -> Verdict:
@@ -155,17 +167,22 @@ def _altered_system(context: Context, wanted: dict[str, str]) -> Verdict:
 
 
 def _altered_roles(context: Context, wanted: dict[str, str]) -> Verdict:
-    """Settings of other roles; those that apply to this session show at the setting itself."""
+    """Settings that this session did not get, as they are for others, or as its own role overrides them."""
     rows, required = context.catalog.by_name("settings"), context.spec.configuration["required"]
     me = context.catalog.one("server")["role"]
+    places = {"database user": (me, True), "user": (me, False), "database": ("", True), "global": ("", False)}
     wrong, own = [], []
     for entry in context.catalog.rows("role_settings"):
         name = entry["name"].lower()
         row = rows.get(name)
-        if entry["role"] in ("", me) or row is None or name not in wanted or holds(context, row | {"value": entry["value"]}, wanted[name]):
+        if row is None or name not in wanted or holds(context, row | {"value": entry["value"]}, wanted[name]):
             continue
-        ours = entry["role"] in context.spec.roles or name in required
-        (wrong if ours else own).append(f"{entry['role']}: {name} = {entry['value']}")
+        source = _inherited(context, name) if row["source"] == "session" else row["source"]
+        if places.get(source) == (entry["role"], entry["here"]):
+            # It shows at the setting itself.
+            continue
+        ours = entry["role"] in ("", context.catalog.owner, *context.spec.roles) or name in required
+        (wrong if ours else own).append(f"{entry['role'] or 'every role'}: {name} = {entry['value']}")
     if wrong:
         return Verdict(Outcome.FAILED, "", (), tuple(sorted(wrong)), "alter role … reset …;")
     return information(f"roles of your own: {', '.join(sorted(own))}") if own else PASSED

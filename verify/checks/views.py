@@ -15,7 +15,7 @@ FIX = "make apply replaces it; where columns differ, drop view first."
 def plan(spec: Spec) -> Iterator[Check]:
     for name in spec.views:
         there = (f"view {name}",)
-        yield Check(there[0], lambda context, name=name: _view(context, name), ("relations", "schemas"))
+        yield Check(there[0], lambda context, name=name: _view(context, name), ("relations", "schemas", "triggers"))
         yield Check(f"columns of {name}", lambda context, name=name: columns(context, name, context.spec.views), ("columns",), there)
         yield Check(f"definition of {name}", lambda context, name=name: _definition(context, name), ("view_definitions",), there, blames=(f"columns of {name}",))
 
@@ -40,7 +40,13 @@ def _view(context: Context, name: str) -> Verdict:
         return failed("not a view", "Rename that object and make apply.")
     if found["options"]:
         return failed(f"has options {', '.join(found['options'])}", f"alter view {name} reset (…);")
-    return owned(context, found, name) or PASSED
+    return rewritten(context, found, name) or owned(context, found, name) or PASSED
+
+
+def rewritten(context: Context, found: dict, name: str) -> Verdict | None:
+    """A failure if a rule or a trigger has been put on a view."""
+    extra = [*found["rules"], *(row["name"] for row in context.catalog.of("triggers", name))]
+    return failed(f"has rules or triggers: {', '.join(extra)}", f"drop rule, or drop trigger, … on {name};") if extra else None
 
 
 def _definition(context: Context, name: str) -> Verdict:

@@ -4,3 +4,5 @@ select i.indrelid::regclass::text as relation, x.relname::text as name, pg_get_i
 from pg_index i
 join pg_class x on x.oid = i.indexrelid
 where x.relnamespace in (select oid from pg_namespace where nspname in ('public', 'enms'))
+  -- One that is being built is not there yet.
+  and i.indexrelid not in (select p.index_relid from pg_stat_progress_create_index p where p.index_relid is not null)

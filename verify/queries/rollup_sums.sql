@@ -1,5 +1,5 @@
 -- Two whole hours, one of today and one whose chunk is compressed: readings and sums by machine in raw and in the hourly
--- rollups, where they differ. Left out: hours that TimescaleDB still has to refresh, and those whose raw is all gone. The
+-- rollups, and how many machines differ. Left out: hours that TimescaleDB still has to refresh, and those whose raw is all gone. The
 -- bound of 9 days keeps older chunks out of the plan.
 with hours as materialized (
     select date_trunc('hour', now()) - age as start
@@ -52,9 +52,9 @@ rolled as (
     select 'environmental_data_1hour', r.bucket, r.machine_id, r.total_readings, r.sum_outdoor_temp_c
     from public.environmental_data_1hour r
     where r.bucket >= now() - interval '9 days' and r.bucket in (date_trunc('hour', now()) - interval '3 hours', date_trunc('hour', now()) - interval '8 days 3 hours'))
-select d.rollup, d.start, count(*) as machines, min(d.machine_id::text) as machine
+select d.rollup, d.start, count(*) filter (where d.differs) as machines, min(d.machine_id::text) filter (where d.differs) as machine
 from (select rollup, start, machine_id, (w.readings, w.amount) is distinct from (o.readings, o.amount) as differs
       from raw w full join rolled o using (rollup, start, machine_id)) d
-where d.differs and exists (select from quiet q where q.rollup = d.rollup and q.start = d.start)
+where exists (select from quiet q where q.rollup = d.rollup and q.start = d.start)
   and exists (select from raw e where e.rollup = d.rollup and e.start = d.start)
 group by 1, 2

@@ -11,3 +11,4 @@ join _timescaledb_catalog.continuous_agg g on g.user_view_schema = c.view_schema
 left join _timescaledb_catalog.hypertable h
   on h.schema_name = c.hypertable_schema and h.table_name = c.hypertable_name
 left join _timescaledb_catalog.continuous_agg p on p.mat_hypertable_id = h.id
+where c.view_schema in ('public', 'enms')
