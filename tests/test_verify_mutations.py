@@ -28,13 +28,13 @@ ELSEWHERE = (
     # test_verify_settings.py
     r"setting .*", "settings by .*",
     # test_verify.py
-    "job scheduler of this database", "runs of the .*", "old chunks of .*", "chunks of .* past retention are dropped", "hourly rollups agree with readings",
+    "job scheduler of this database", "runs of the .*", "old chunks of .*", "chunks of .* past retention are dropped", "rollups agree with readings", "watermarks of the rollups",
     # test_verify_robust.py
     "server release", "usage of schema public", "database is EnMS", "TimescaleDB release", "this session sees everything",
     # They inform.
-    ".* of your own", "readings in the future", "machines that stopped reporting", "a known plant can be inserted",
+    ".* of your own", "who may do everything", "readings in the future", "machines that stopped reporting", "a known plant can be inserted",
     # They take another server, file or library.
-    "server version", "database encoding", "timescaledb.license", "postgresql.conf is in force", "configuration files", "pg_stat_statements can be read",
+    "server version", "database encoding and collation", "timescaledb.license", "postgresql.conf is in force", "configuration files", "pg_stat_statements can be read",
     "extension timescaledb",
     # TimescaleDB knows it by number: it changes with the definition only.
     "source of .*",

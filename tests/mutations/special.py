@@ -45,12 +45,44 @@ def changes(spec: Spec, sources: Sources) -> Iterator[Change]:
     ):
         yield Change(kind, f"body of {function}", "differs", replaced(function, old, new), also=(f"{function} on the known plant",))
     for name in spec.hypertables:
-        check, chunk = f"keys and triggers of chunks of {name}", f"select i.inhrelid from pg_inherits i where i.inhparent = '{name}'::regclass"
+        check, chunk = f"chunks of {name} are as it is", f"select i.inhrelid from pg_inherits i where i.inhparent = '{name}'::regclass"
         value = ", power_kw) select now(), id, 1" if name == "energy_readings" else ") select now(), id"
         insert = f"insert into {name} (time, machine_id{value} from machines limit 1"
         yield Change("chunk without its key", check, "unique", f"{insert}; update pg_index set indisvalid = false where indisunique and indrelid in ({chunk})",
                      also=("indexes of chunks",))  # fmt: skip
         yield Change("chunk without a trigger", check, "history_noted", f"{insert}; update pg_trigger set tgenabled = 'D' where not tgisinternal and tgrelid in ({chunk})")
+
+        for kind, sql, names in (
+            ("chunk with a trigger", "create trigger m_chunk before insert on {} for each row execute function public.update_updated_at_column()", "m_chunk"),
+            ("chunk unlogged", "alter table {} set unlogged", "unlogged"),
+            ("chunk with grants of its own", "grant select on {} to public", "grants select to PUBLIC"),
+        ):
+            for_each = "do $do$ declare v regclass; begin for v in {} loop execute format($f${}$f$, v); end loop; end $do$"
+            yield Change(kind, check, names, community=kind == "chunk unlogged", sql=f"{insert}; " + for_each.format(chunk, sql.format("%s")))
+        yield Change("chunk frozen", check, "is frozen", f"{insert}; update _timescaledb_catalog.chunk c set status = 4 from _timescaledb_catalog.hypertable h "
+                     f"where h.id = c.hypertable_id and h.table_name = '{name}'")  # fmt: skip
+    for name in spec.rollups:
+        storage = f"select format('%I.%I', materialization_hypertable_schema, materialization_hypertable_name) from timescaledb_information.continuous_aggregates where view_name = '{name}'"
+        for kind, sql, names in (
+            ("rollup's storage with a trigger", "create trigger m_storage before insert on %s for each row execute function public.update_updated_at_column()", "m_storage"),
+            ("rollup's storage granted", "grant update on %s to public", "grants update to PUBLIC"),
+        ):
+            yield Change(kind, f"storage of {name}", names, f"do $do$ begin execute format($f${sql}$f$, ({storage})); end $do$", community=True)
+    for table in "machines", "factories":
+        yield Change("table with a child", f"table {table}", f"m_{table} inherits", f"create table m_{table} () inherits ({table})")
+    yield Change("publication of everything", "table energy_readings", "m_all refuses", "create publication m_all for all tables",
+                 also=tuple(f"table {name}" for name, declared in spec.tables.items() if not any("PRIMARY" in text for text in declared.get("constraints", {}).values())
+                            and not declared.get("unlogged")))  # fmt: skip
+    yield Change("functions taken from everybody", "what the roles need of the server", "time_bucket", "revoke execute on all functions in schema public from public")
+    yield Change("schema taken from everybody", "what the roles need of the server", "_timescaledb_functions", "revoke usage on schema _timescaledb_functions from public")
+    yield Change("schema's owner", "owners of database, schema and types", "schema public: m_owner", "alter schema public owner to m_owner", takes=True)
+    yield Change("enum's owner", "owners of database, schema and types", "machine_type: m_owner", "alter type machine_type owner to m_owner")
+    yield Change("database's owner", "owners of database, schema and types", "database: m_owner", "alter database {database} owner to m_owner", takes=True)
+    yield Change("function that shadows", "nothing put in pg_catalog", "calculate_sec", "create function pg_catalog.calculate_sec(uuid, timestamptz, timestamptz) "
+                 "returns int language sql as 'select 1'")  # fmt: skip
+    yield Change("cast that shadows", "nothing put in pg_catalog", "numeric to text", "create cast (numeric as text) with inout as implicit")
+    yield Change("guard of past retention off", "settings by ALTER ROLE", "enms.past_retention", "alter database {database} set \"enms.past_retention\" = 'replace'")
+    yield Change("sequence unlogged", "sequence audit_log_id_seq", "unlogged", "alter sequence audit_log_id_seq set unlogged")
 
 
 def replaced(function: str, old: str, new: str) -> str:

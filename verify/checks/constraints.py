@@ -23,4 +23,7 @@ def _constraints(context: Context, name: str) -> Verdict:
     }
     declared = context.spec.tables[name].get("constraints", {})
     expected = {f"{key}: {definition}" for key, definition in declared.items()}
-    return same_set(expected, found, f"alter table {name} drop constraint, add constraint as init/ has it, or validate constraint.")
+    lost, other = sorted(expected - found), sorted(found - expected)
+    steps = [f"drop constraint {text.split(':')[0]}" for text in other]
+    steps += [f"add constraint {text.replace(':', '', 1)}" for text in lost]
+    return same_set(expected, found, f"alter table {name} {', '.join(steps)};")

@@ -16,8 +16,8 @@ def plan(spec: Spec) -> Iterator[Check]:
             f"chunk interval of {name}", lambda context, name=name: _interval(context, name), ("hypertables",), (f"hypertable {name}",)
         )
         yield Check(
-            f"keys and triggers of chunks of {name}", lambda context, name=name: _chunks(context, name), ("chunk_faults",),
-            (f"hypertable {name}",), blames=(f"columns of {name}", f"constraints of {name}", f"indexes of {name}", f"triggers of {name}"),
+            f"chunks of {name} are as it is", lambda context, name=name: chunks(context, name), ("chunk_faults",), (f"hypertable {name}",),
+            blames=(f"columns of {name}", f"constraints of {name}", f"indexes of {name}", f"triggers of {name}", *(f"grants to {who}" for who in (*spec.roles, "PUBLIC"))),
         )  # fmt: skip
 
 
@@ -36,6 +36,8 @@ def _interval(context: Context, name: str) -> Verdict:
     return same(duration(seconds(expected)), duration(found), fix)
 
 
-def _chunks(context: Context, name: str) -> Verdict:
-    faults = [f"{row['chunk']}: {row['lacks']}" for row in context.catalog.of("chunk_faults", name)]
-    return Verdict(Outcome.FAILED, "", tuple(sorted(faults)), (), "Restore a backup.") if faults else PASSED
+def chunks(context: Context, name: str) -> Verdict:
+    """What chunks of a hypertable, or of a rollup's storage, lack of it or have beyond it."""
+    faults = [f"{row['object']} {row['fault']}" for row in context.catalog.of("chunk_faults", name)]
+    fix = "drop trigger …; revoke …; alter table … set logged; _timescaledb_functions.unfreeze_chunk(…); restore a backup for what is lacking."
+    return Verdict(Outcome.FAILED, "", (), tuple(sorted(faults)), fix) if faults else PASSED

@@ -7,6 +7,7 @@ from verify.result import PASSED, Outcome, Verdict, failed, information
 from verify.spec import Spec
 
 POWERS = "login", "superuser", "createrole", "createdb", "replication", "bypassrls"
+POWERFUL = "pg_write_all_data", "pg_execute_server_program", "pg_write_server_files", "pg_read_server_files", "pg_database_owner"
 # PostgreSQL's own defaults: everybody may connect and make temporary tables.
 PUBLIC = {"connect on this database", "temporary on this database"}
 
@@ -17,6 +18,10 @@ def plan(spec: Spec) -> Iterator[Check]:
         yield Check(f"role {name}", lambda context, name=name: _role(context, name), ("roles",))
         yield Check(f"grants to {name}", lambda context, name=name: _grants(context, name), ("grants", "relations", "functions"), (f"role {name}",))
     yield Check("grants to PUBLIC", _public, ("grants",))
+    yield Check("what the roles need of the server", _needs, ("needs",))
+    yield Check("owners of database, schema and types", _owners, ("owners", "schemas"))
+    yield Check("nothing put in pg_catalog", _intruders, ("intruders",))
+    yield Check("who may do everything", _mighty, ("roles", "schemas"))
     yield Check("grants on objects to come", lambda context: _default(context, spec), ("default_grants",))
     yield Check("grants to roles of your own", _own, ("grants",))
 
@@ -75,6 +80,31 @@ def _public(context: Context) -> Verdict:
     if not extra:
         return PASSED
     return Verdict(Outcome.FAILED, "", (), tuple(sorted(extra)), "revoke … from public; (make apply does for functions and schemas.)")
+
+
+def _needs(context: Context) -> Verdict:
+    """PostgreSQL grants it to PUBLIC; a hardening script may have taken it from there."""
+    lacks = [f"{row['lacks']} for {row['role']}" for row in context.catalog.rows("needs")]
+    return Verdict(Outcome.FAILED, "", tuple(sorted(lacks)), (), "grant … to enms_ingest, enms_reader; or to public.") if lacks else PASSED
+
+
+def _owners(context: Context) -> Verdict:
+    """Who owns the schema or the database may drop what is in it."""
+    allowed = {context.catalog.owner, "pg_database_owner"}
+    wrong = [f"{row['object']}: {row['owner']}" for row in context.catalog.rows("owners") if row["owner"] not in allowed and not row["superuser"]]
+    return Verdict(Outcome.FAILED, "", (), tuple(sorted(wrong)), f"alter … owner to {context.catalog.owner};") if wrong else PASSED
+
+
+def _intruders(context: Context) -> Verdict:
+    found = [row["object"] for row in context.catalog.rows("intruders")]
+    return Verdict(Outcome.FAILED, "every query finds them before ours", (), tuple(sorted(found)), "drop function …; drop cast …;") if found else PASSED
+
+
+def _mighty(context: Context) -> Verdict:
+    """Superusers, and members of the owner or of roles that get round every grant; the groups of ours must not be such."""
+    owner, roles = context.catalog.owner, context.catalog.rows("roles")
+    mighty = [row["name"] for row in roles if row["name"] != owner and not row["name"].startswith("pg_") and (row["superuser"] or {owner, *POWERFUL} & set(row["member_of"]))]
+    return information(f"superusers, or members of {owner} or the like: {', '.join(sorted(mighty))}") if mighty else PASSED
 
 
 def _default(context: Context, spec: Spec) -> Verdict:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from verify.checks.hypertables import chunks
 from verify.checks.tables import columns, owned
 from verify.checks.views import defined, rewritten
 from verify.definitions import REFRESH, SHOWN
@@ -26,6 +27,10 @@ def plan(spec: Spec) -> Iterator[Check]:
         yield Check(f"source of {name}", lambda context, name=name: _source(context, name), ("rollups",), there, COMMUNITY, (upstream,))
         columns_of, definition = (f"columns of {name}",), f"definition of {name}"
         yield Check(definition, lambda context, name=name: defined(context, name, REBUILD), ("rollups", "view_definitions"), there, blames=columns_of)
+        yield Check(
+            f"storage of {name}", lambda context, name=name: chunks(context, name), ("chunk_faults",), there, COMMUNITY,
+            tuple(f"grants to {who}" for who in (*spec.roles, "PUBLIC")),
+        )  # fmt: skip
         for what, real_time in (REFRESH, ()), (SHOWN, (f"{name} is real-time",)):
             yield Check(
                 what.format(name), lambda context, what=what, name=name: defined(context, what.format(name), REPLACED),

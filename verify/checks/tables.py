@@ -16,7 +16,7 @@ KINDS = {"r": "table", "p": "table", "f": "foreign table", "v": "view", "m": "ma
 def plan(spec: Spec) -> Iterator[Check]:
     for name, declared in spec.tables.items():
         enums = tuple(f"enum {enum}" for enum in spec.enums if any(line.split()[1] == enum for line in declared["columns"]))
-        yield Check(f"table {name}", lambda context, name=name: _table(context, name), ("relations", "schemas"))
+        yield Check(f"table {name}", lambda context, name=name: _table(context, name), ("relations", "schemas", "attachments"))
         yield Check(f"columns of {name}", lambda context, name=name: columns(context, name, context.spec.tables), ("columns",), (f"table {name}",), blames=enums)
     for name, declared in spec.sequences.items():
         table = declared["owned_by"].rpartition(".")[0]
@@ -59,6 +59,9 @@ def _table(context: Context, name: str) -> Verdict:
     options = dict(option.split("=", 1) for option in found["options"])
     if SPELLINGS.get(options.get("autovacuum_enabled", "on").lower()) == "off" or options.get("autovacuum_enabled") == "off":
         return failed("never vacuumed: autovacuum_enabled is off", f"alter table {name} reset (autovacuum_enabled);")
+    if attached := [row["what"] for row in context.catalog.of("attachments", name)]:
+        fix = f"alter table … no inherit {name}; drop publication …, or leave the tables without a primary key out of it."
+        return failed("; ".join(sorted(attached)), fix)
     if found["rules"]:
         return failed(f"rules rewrite its statements: {', '.join(found['rules'])}", f"drop rule … on {name};")
     return owned(context, found, name) or PASSED
@@ -68,7 +71,10 @@ def _sequence(context: Context, name: str) -> Verdict:
     found = context.catalog.by_name("relations").get(name)
     if found is None or found["kind"] != "S":
         return failed("missing", "Restore a backup.")
-    counts, column = context.spec.sequences[name].values()
+    declared = context.spec.sequences[name]
+    counts, column = declared["counts"], declared["owned_by"]
+    if found["persistence"] != "p":
+        return failed("unlogged: its numbers do not survive a crash", f"alter sequence {name} set logged;")
     if found["counts"] != counts:
         return failed(f"expected {counts}, found {found['counts']}", f"alter sequence {name} …; see \\d {name}.")
     if found["owned_by"] != column:

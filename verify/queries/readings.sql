@@ -2,7 +2,7 @@
 -- status last told. One pass over the newest hour, however many machines are silent; a machine that sends so seldom that
 -- it may be silent for longer is looked for by itself.
 with due as (
-    select m.id, m.name, greatest(interval '15 minutes', 10 * m.data_interval_seconds * interval '1 second') as allowed
+    select m.id, m.name, greatest(interval '15 minutes', m.data_interval_seconds * interval '10 seconds') as allowed
     from public.machines m where m.is_active),
 newest as (
     select r.machine_id as id, max(r.time) as time
