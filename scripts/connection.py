@@ -1,6 +1,8 @@
 """Finding the database: ENMS_DSN if it is set, else the engine that is up."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -71,3 +73,12 @@ def on(engine: ModuleType) -> Database | None:
     settings = read_settings()
     place = {"host": network.client_host(host), "port": str(port), "dbname": settings.database}
     return Database(place | {"user": settings.user, "password": settings.password}, engine)
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """Failure with the server's reason where a session that has begun can't be used, as when a library is missing."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise Failure(f"the database does not answer: {' '.join(str(error).split())}; see make verify") from None

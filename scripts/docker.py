@@ -131,7 +131,10 @@ def _wait(settings: Settings, restarts: int) -> None:
         if ended or half_built or health == "unhealthy":
             logs = ["docker", "logs", container]
             log = subprocess.run(logs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            raise Failure(f"{_cause(log.stdout, half_built)} (put that right, then make clean and make up)")
+            # Only what init/ left half-way may be deleted; a database that was whole has data in it.
+            first = half_built or ("docker-entrypoint-initdb.d" in log.stdout and "init process complete" not in log.stdout)
+            advice = "put that right, then make clean and make up" if first else "put that right, then make up; the data is kept"
+            raise Failure(f"{_cause(log.stdout, half_built)} ({advice})")
         time.sleep(0.3)
 
 

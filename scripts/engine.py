@@ -103,7 +103,7 @@ def status(options: argparse.Namespace) -> int:
         kept = [f"{engine.NAME} ({engine.where()})" for engine in ENGINES if engine.has_data()]
         say(f"No database is up; {'data is kept: ' + ', '.join(kept) if kept else 'there is no data yet'}")
         return 0
-    with database.connect(autocommit=True) as session:
+    with database.connect(autocommit=True) as session, connection.answered():
         facts = session.execute(
             """
             select current_setting('server_version'),

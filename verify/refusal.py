@@ -10,7 +10,8 @@ DSN = "Correct the DSN or the PG* variables."
 # What the server or libpq says, what to do, and whether it can't be otherwise a moment later. There is no error code
 # to go by before a session has begun; where the text is in another language, it is told without advice.
 KNOWN = (
-    ("could not access file|must be preloaded", "Start the server with the library of the TimescaleDB that the database was made with, then alter extension timescaledb update.", False),
+    ("could not access file", "The server has another TimescaleDB than the database: psql -X -c 'alter extension timescaledb update', as the first command of its session; else start it with the library of before.", False),
+    ("must be preloaded", "Add timescaledb to shared_preload_libraries, as postgresql.conf has it, and restart.", False),
     ("password authentication failed", "Check the user and the password: in the DSN, PGPASSWORD or ~/.pgpass.", True),
     ("no password supplied", "Give the password in the DSN, PGPASSWORD or ~/.pgpass.", True),
     ("no pg_hba.conf entry.*no encryption", "Where the server wants TLS, connect with sslmode=require; else let this host, user and database in by its pg_hba.conf.", True),

@@ -55,7 +55,7 @@ FIX = "Its body, or a helper's or a rollup's definition, differs from init/: see
 
 @family("behaviour", 170)
 def plan(spec: Spec) -> Iterator[Check]:
-    yield Check(PLANT, _plant, ("server",))
+    yield Check(PLANT, _plant, ("server",), ("restoring mode",))
     for name in EXPECTED:
         yield Check(f"{name} on the known plant", lambda context, name=name: _figures(context, name), (), (f"function {name}", PLANT))
 
