@@ -24,7 +24,7 @@ from readings import COLUMNS, MEASURES, copy, insert, refresh, run_policy, store
 from scripts.cluster import Cluster
 from scripts.server import COMMUNITY
 
-EXAMPLES = int(os.environ.get("ENMS_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("ENMS_EXAMPLES", "12"))
 generated = settings(
     max_examples=EXAMPLES,
     deadline=None,

@@ -304,7 +304,7 @@ def test_jobs_that_never_ran_starve_or_fail(changed: psycopg.Connection, edition
     assert not names(aged(changed, "jobs", days=30))
     changed.execute(
         "insert into _timescaledb_internal.bgw_job_stat_history (job_id, pid, execution_start, execution_finish, succeeded, data) "
-        "select job_id, 1, now() - interval '1 s', now(), false, %s from timescaledb_information.jobs",
+        "select job_id, 1, now(), now(), false, %s from timescaledb_information.jobs",
         [json.dumps({"error_data": {"message": PORTAL, "sqlerrcode": "24000"}})],
     )
     changed.execute("update _timescaledb_internal.bgw_job_stat set last_run_success = false")

@@ -18,12 +18,12 @@ def changes(spec: Spec, sources: Sources) -> Iterator[Change]:
     for table in "factories", "machines":
         for row in spec.seed[table]:
             check, where = f"row {row['name']} of {table}", f"where id = '{row['id']}'"
-            yield Change("seed row missing", check, row["id"], f"delete from {table} {where}", alone=True)
+            yield Change(f"seed row of {table} missing", check, row["id"], f"delete from {table} {where}", takes=table == "factories", alone=table == "factories")
             for name in row.keys() - {"id"}:
                 update = OTHER.get(name, f"{name} = 'm ' || {name}")
                 yield Change(f"seed row of {table} changed", check, f"{name}: expected", f"update {table} set {update} {where}")
             renumber = f"set local session_replication_role = replica; update {table} set id = gen_random_uuid() {where}"
-            yield Change("seed row of another id", check, row["id"], renumber, alone=True)
+            yield Change(f"seed row of {table} of another id", check, row["id"], renumber)
     for row in spec.seed["machines"]:
         yield Change("status missing", f"row {row['name']} of machine_status", "missing", f"delete from machine_status where machine_id = '{row['id']}'")
     for region in spec.seed["regions"]:

@@ -56,9 +56,9 @@ def changes(spec: Spec, sources: Sources) -> Iterator[Change]:
 
 def _table(name: str, declared: dict) -> Iterator[Change]:
     there, triggers = f"table {name}", declared.get("triggers", {})
-    yield Change("table dropped", there, "missing", f"drop table {name} cascade", takes=True, alone=True)
-    yield Change("table renamed", there, "missing", f"alter table {name} rename to m_{bare(name)}", takes=True, alone=True)
-    yield Change("table in another schema", there, "missing", f"alter table {name} set schema m_schema", takes=True, alone=True)
+    yield Change("table dropped", there, "missing", f"drop table if exists {name} cascade", takes=True)
+    yield Change("table renamed", there, "missing", f"alter table {name} rename to m_{bare(name)}", takes=True)
+    yield Change("table in another schema", there, "missing", f"alter table {name} set schema m_schema", takes=True)
     yield Change("table's owner", there, "m_owner", f"alter table {name} owner to m_owner")
     yield Change("row security", there, "row security", f"alter table {name} enable row level security")
     yield Change("rule", there, "m_rule", f"create rule m_rule as on delete to {name} do instead nothing")
@@ -79,7 +79,7 @@ def _table(name: str, declared: dict) -> Iterator[Change]:
     yield Change("trigger added", f"triggers of {name}", "m_extra", create)
     fires = [*triggers, *(key for key, text in declared.get("constraints", {}).items() if text.startswith("FOREIGN"))]
     if fires:
-        yield Change("all triggers disabled", f"triggers of {name}", fires[0], f"alter table {name} disable trigger all", alone=True)
+        yield Change("all triggers disabled", f"triggers of {name}", fires[0], f"alter table {name} disable trigger all", takes=True)
 
 
 def _free(line: str, declared: dict) -> bool:

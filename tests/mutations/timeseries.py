@@ -45,7 +45,7 @@ def _compression(name: str, declared: dict, what: str) -> Iterator[Change]:
 
 def _rollup(name: str, declared: dict) -> Iterator[Change]:
     there = f"rollup {name}"
-    yield Change("rollup dropped", there, "missing", f"drop materialized view {name} cascade", f"drop view {name} cascade", takes=True, alone=True)
+    yield Change("rollup dropped", there, "missing", f"drop materialized view if exists {name} cascade", f"drop view if exists {name} cascade", takes=True)
     yield Change("rollup's owner", there, "m_owner", f"alter materialized view {name} owner to m_owner", f"alter view {name} owner to m_owner")
     only = f"alter materialized view {name} set (timescaledb.materialized_only = true)"
     yield Change("materialized only", f"{name} is real-time", "materialized only", only, community=True)
