@@ -1,18 +1,23 @@
 """Keys and named checks of our tables: definition and validity, none missing and none extra."""
 
+import re
 from collections.abc import Iterator
 
 from verify.registry import Check, Context, family
 from verify.result import Verdict, same_set
 from verify.spec import Spec
 
+REFERENCES = re.compile(r" REFERENCES ([\w.]+)\(")
+
 
 @family("constraints", 50)
 def plan(spec: Spec) -> Iterator[Check]:
-    for name in spec.tables:
+    for name, declared in spec.tables.items():
+        # A foreign key is printed with the names of what it refers to.
+        related = {name, *(table for text in declared.get("constraints", {}).values() for table in REFERENCES.findall(text))}
         yield Check(
             f"constraints of {name}", lambda context, name=name: _constraints(context, name), ("constraints",), (f"table {name}",),
-            blames=(f"columns of {name}",),
+            blames=tuple(f"columns of {table}" for table in sorted(related)),
         )  # fmt: skip
 
 

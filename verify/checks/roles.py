@@ -22,7 +22,7 @@ def plan(spec: Spec) -> Iterator[Check]:
     yield Check("owners of database, schema and types", _owners, ("owners", "schemas"))
     yield Check("nothing put in pg_catalog", _intruders, ("intruders",))
     yield Check("who may do everything", _mighty, ("roles", "schemas"))
-    yield Check("grants on objects to come", lambda context: _default(context, spec), ("default_grants",))
+    yield Check("grants on objects to come", _default, ("default_grants",))
     yield Check("grants to roles of your own", _own, ("grants",))
 
 
@@ -107,12 +107,12 @@ def _mighty(context: Context) -> Verdict:
     return information(f"superusers, or members of {owner} or the like: {', '.join(sorted(mighty))}") if mighty else PASSED
 
 
-def _default(context: Context, spec: Spec) -> Verdict:
+def _default(context: Context) -> Verdict:
     """What ALTER DEFAULT PRIVILEGES gives away: nothing to PUBLIC or the group roles; more is the user's."""
     extra, own = [], []
     for row in context.catalog.rows("default_grants"):
         text = f"{row['privilege']} on {row['objects']} of {row['owner']} in {row['schema'] or 'every schema'} to {row['grantee']}"
-        (extra if row["grantee"] in ("PUBLIC", *spec.roles) else own).append(text)
+        (extra if row["grantee"] in ("PUBLIC", *context.spec.roles) else own).append(text)
     if extra:
         return Verdict(Outcome.FAILED, "", (), tuple(sorted(extra)), "alter default privileges … revoke …;")
     return information(", ".join(sorted(own))) if own else PASSED

@@ -13,11 +13,14 @@ FIX = "make apply replaces it; where columns differ, drop view first."
 
 @family("views", 130)
 def plan(spec: Spec) -> Iterator[Check]:
+    # A view over a function that returns a table's rows is printed with that table's columns.
+    tables = {function["returns"].removeprefix("SETOF ") for function in spec.functions.values()} & spec.tables.keys()
+    returned = [f"columns of {table}" for table in sorted(tables)]
     for name in spec.views:
         there = (f"view {name}",)
         yield Check(there[0], lambda context, name=name: _view(context, name), ("relations", "schemas", "triggers"))
         yield Check(f"columns of {name}", lambda context, name=name: columns(context, name, context.spec.views), ("columns",), there)
-        yield Check(f"definition of {name}", lambda context, name=name: _definition(context, name), ("view_definitions",), there, blames=(f"columns of {name}",))
+        yield Check(f"definition of {name}", lambda context, name=name: _definition(context, name), ("view_definitions",), there, blames=(f"columns of {name}", *returned))
 
 
 def defined(context: Context, name: str, fix: str) -> Verdict:
