@@ -48,6 +48,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.mutations = {}
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # A worker of pytest-xdist hands its counts to the process that prints them.
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["mutations"] = session.config.mutations
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node) -> None:
+    for edition, kinds in getattr(node, "workeroutput", {}).get("mutations", {}).items():
+        node.config.mutations.setdefault(edition, {}).update(kinds)
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
     lines = [f"edition {edition}: {installation}" for edition, installation in sorted(config.installations.items())]
     if COMMUNITY not in config.installations:
@@ -82,20 +94,27 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def cluster(edition: str, request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """A running server of the edition, with this project's postgresql.conf."""
-    installation = request.config.installations.get(edition)
-    if installation is None:
-        pytest.skip(ABSENT[edition])
-    state = Path(tempfile.mkdtemp(prefix="enms-test-"))
-    server = Cluster(installation, state, free_port(), secrets.token_urlsafe(16))
-    try:
-        server.create()
-        server.start(SETTINGS)
-        yield server
-    finally:
+def clusters() -> Iterator[dict[str, Cluster]]:
+    """The running servers by edition; modules take turns with the editions, the servers stay."""
+    running: dict[str, Cluster] = {}
+    yield running
+    for server in running.values():
         server.stop("immediate")
-        shutil.rmtree(state, ignore_errors=True)
+        shutil.rmtree(server.state, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def cluster(edition: str, clusters: dict[str, Cluster], request: pytest.FixtureRequest) -> Cluster:
+    """A running server of the edition, with this project's postgresql.conf."""
+    if edition not in clusters:
+        installation = request.config.installations.get(edition)
+        if installation is None:
+            pytest.skip(ABSENT[edition])
+        state = Path(tempfile.mkdtemp(prefix="enms-test-"))
+        clusters[edition] = Cluster(installation, state, free_port(), secrets.token_urlsafe(16))
+        clusters[edition].create()
+        clusters[edition].start(SETTINGS)
+    return clusters[edition]
 
 
 @contextmanager
