@@ -11,15 +11,17 @@ FORCE ?=
 # Days of readings that the benchmark loads, and machines at 10 s in place of the seed's seven.
 BENCH_DAYS ?= 30
 BENCH_MACHINES ?=
+# The backup that is restored.
+FILE ?=
 export ENGINE BENCH_DAYS BENCH_MACHINES
 
 PYTHON := .venv/bin/python
 RUN := $(PYTHON) -m scripts.engine
 
-.PHONY: help up down psql status logs verify apply clean test bench
+.PHONY: help up down psql status logs verify apply backup backups restore restore-test clean test bench
 
 help: ## List the tasks
-	sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 up: .venv/ready ## Start a verified database (ENGINE=docker or embedded to choose the engine)
 	$(RUN) up
@@ -41,6 +43,18 @@ verify: .venv/ready ## Compare the database with its specification (ARGS='--form
 
 apply: .venv/ready ## Run init/ again: brings functions and views up to date
 	$(RUN) apply
+
+backup: ## Back up the running database into backups/, keeping the newest 7
+	sh scripts/backup.sh
+
+backups: .venv/ready ## List the backups: age, size, verified or not
+	$(RUN) backups
+
+restore: ## Put a backup in the database's place, once it is restored beside it and verified (FILE=backups/NAME)
+	sh scripts/restore.sh "$(FILE)"
+
+restore-test: .venv/ready ## Restore the newest backup into a throw-away database, verify it, report
+	$(RUN) restore-test
 
 clean: .venv/ready ## Delete the database and all its data, after asking (FORCE=1 does not ask)
 	$(RUN) clean $(if $(filter 1,$(FORCE)),--force)

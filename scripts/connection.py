@@ -1,6 +1,7 @@
 """Finding the database: ENMS_DSN if it is set, else the engine that is up."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,10 +46,21 @@ class Database:
         try:
             return [client.psql_program()]
         except Failure:
-            own = self.engine and self.engine.psql()
+            own = self.engine and self.engine.program("psql")
             if not own:
                 raise
             return own
+
+    def program(self, name: str, major: int) -> list[str]:
+        """The server's own pg_dump or pg_restore, else the machine's for that major version, else any."""
+        own = self.engine and self.engine.program(name)
+        if own:
+            return own
+        packaged = f"/usr/lib/postgresql/{major}/bin/{name}", f"/usr/pgsql-{major}/bin/{name}"
+        found = next(filter(None, map(shutil.which, (*packaged, name))), None)
+        if found is None:
+            raise Failure(f"{name} is missing: install a PostgreSQL client (the package postgresql-client-{major} on Debian)")
+        return [found]
 
 
 def find() -> Database:

@@ -2,11 +2,11 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 
 class Failure(Exception):
@@ -31,19 +31,38 @@ def complain(message: str) -> None:
 @contextmanager
 def step(doing: str) -> Iterator[None]:
     """Show that `doing` is under way, with a clock on a terminal, else print its start at once."""
+    with _under_way(doing, None):
+        yield
+
+
+@contextmanager
+def bytes_step(doing: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """The same for work on bytes; what is yielded is told how many more are done."""
+    with _under_way(doing, total, *([BarColumn()] if total else []), DownloadColumn(binary_units=False)) as (progress, task):
+        yield lambda more: progress.advance(task, more) if progress else None
+
+
+@contextmanager
+def count_step(doing: str) -> Iterator[Callable[[int, int], None]]:
+    """The same for work on things; what is yielded is told how many are done, of how many."""
+    with _under_way(doing, None, BarColumn(), MofNCompleteColumn()) as (progress, task):
+        yield lambda done, total: progress.update(task, completed=done, total=total) if progress else None
+
+
+@contextmanager
+def _under_way(doing: str, total: int | None, *columns: ProgressColumn) -> Iterator[tuple[Progress | None, int]]:
     console = Console()
     started = time.monotonic()
     if console.is_terminal:
-        columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-        with Progress(*columns, console=console, transient=True) as progress:
-            progress.add_task(doing, total=None)
-            yield
+        every = SpinnerColumn(), TextColumn("{task.description}"), *columns, TimeElapsedColumn()
+        with Progress(*every, console=console, transient=True) as progress:
+            yield progress, progress.add_task(doing, total=total)
         say(f"{doing} ... done in {time.monotonic() - started:.1f} s")
         return
     print(f"{doing} ...", end="", flush=True)
     end = ""
     try:
-        yield
+        yield None, 0
         end = f" done in {time.monotonic() - started:.1f} s"
     finally:
         say(end)

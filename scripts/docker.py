@@ -94,16 +94,16 @@ def clean() -> None:
     _run_compose("down", "--volumes")
 
 
-def psql() -> list[str] | None:
-    """The container's own psql, for a machine that has none."""
+def program(name: str) -> list[str] | None:
+    """The container's own psql, pg_dump or pg_restore, which connects from inside; None if the container is down."""
     container = _container(running=True)
     if container is None:
         return None
-    terminal = ["-t"] if sys.stdin.isatty() else []
+    terminal = ["-t"] if name == "psql" and sys.stdin.isatty() else []
     inside = ["-e", "PGHOST=127.0.0.1", "-e", "PGPORT=5432", "-e", "PSQL_HISTORY=/dev/null"]
     # Without a value docker takes them from its environment, not from the command line.
     passed = ["-e", "PGUSER", "-e", "PGDATABASE", "-e", "PGPASSWORD"]
-    return ["docker", "exec", "-i", *terminal, *inside, *passed, container, "psql"]
+    return ["docker", "exec", "-i", *terminal, *inside, *passed, container, name]
 
 
 def show_log(lines: int, follow: bool) -> None:

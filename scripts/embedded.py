@@ -67,10 +67,10 @@ def clean() -> None:
         RECORD.unlink(missing_ok=True)
 
 
-def psql() -> list[str] | None:
-    """The server's own psql, for a machine that has none."""
-    program = _recorded().program("psql")
-    return [program] if program else None
+def program(name: str) -> list[str] | None:
+    """The server's own psql, pg_dump or pg_restore, or None if it was installed without."""
+    path = _recorded().program(name)
+    return [path] if path else None
 
 
 def show_log(lines: int, follow: bool) -> None:

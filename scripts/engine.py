@@ -7,9 +7,10 @@ import sys
 from types import ModuleType
 
 from scripts import client, connection, docker, embedded
+from scripts.backups import listing, restore as restoring, save
 from scripts.connection import ENGINES
 from scripts.console import Failure, complain, say, step
-from scripts.settings import CHECKOUT, ENV, INIT, read_settings, write_env
+from scripts.settings import CHECKOUT, ENV, INIT, keep_backups, read_settings, write_env
 
 VERIFY_WAIT = 60
 # libpq's variables that would lead the verifier elsewhere.
@@ -80,6 +81,26 @@ def apply(options: argparse.Namespace) -> None:
     database = connection.find()
     with step("Running init/"):
         client.run_sql_files(database.psql(), database.environment, INIT)
+
+
+def backup(options: argparse.Namespace) -> None:
+    """Back the database up into backups/, while it runs."""
+    save.save(connection.find(), keep_backups())
+
+
+def backups(options: argparse.Namespace) -> None:
+    """List the backups: age, size, and whether each was restored and verified."""
+    listing.show()
+
+
+def restore(options: argparse.Namespace) -> None:
+    """Put a backup in the place of the running database, once it is restored beside it and verified."""
+    restoring.restore(connection.find(), options.backup)
+
+
+def restore_test(options: argparse.Namespace) -> None:
+    """Restore the newest backup into a database that is thrown away, verify it and report; for cron."""
+    restoring.trial(connection.find())
 
 
 def dsn(options: argparse.Namespace) -> None:
@@ -199,12 +220,14 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         help="auto, docker or embedded; ENGINE in the environment sets it too (default: auto)",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for run in up, down, psql, verify, apply, status, logs, dsn, clean:
-        command = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
+    for run in up, down, psql, verify, apply, status, logs, backup, backups, restore, restore_test, dsn, clean:
+        command = commands.add_parser(run.__name__.replace("_", "-"), help=run.__doc__, description=run.__doc__)
         command.set_defaults(run=run)
         if run is logs:
             command.add_argument("-f", "--follow", action="store_true", help="go on as the log grows, until Ctrl-C")
             command.add_argument("-n", "--lines", type=int, default=100, help="how many lines (default: 100)")
+        if run is restore:
+            command.add_argument("backup", metavar="BACKUP", help="its folder, or its name in backups/")
         if run is clean:
             command.add_argument("--force", action="store_true", help="do not ask")
     # What follows psql or verify is theirs, options included.

@@ -24,13 +24,26 @@ class Settings:
     image: str
 
 
+def value(name: str, default: str) -> str:
+    """A variable of the shell, else of .env, else the default; an empty one is none."""
+    return os.environ.get(name, _read_file().get(name, "")) or default
+
+
+def backups_folder() -> Path:
+    """Where backups are kept: ENMS_BACKUPS, else backups/ of the checkout."""
+    return CHECKOUT / value("ENMS_BACKUPS", "backups")
+
+
+def keep_backups() -> int:
+    """How many backups are kept: ENMS_KEEP_BACKUPS, else 7; raises Failure if that is no number."""
+    text = value("ENMS_KEEP_BACKUPS", "7")
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise Failure(f"ENMS_KEEP_BACKUPS is {text!r}: set it to the number of backups to keep, 1 or more", code=2)
+    return int(text)
+
+
 def read_settings() -> Settings:
     """Settings from .env, which variables of the shell override; raises Failure on one that cannot be."""
-    file = _read_file()
-
-    def value(name: str, default: str) -> str:
-        return os.environ.get(name, file.get(name, "")) or default
-
     password = value("POSTGRES_PASSWORD", "")
     if not password:
         advice = "set it there" if ENV.exists() else "run make up, which writes it"
