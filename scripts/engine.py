@@ -7,7 +7,7 @@ import sys
 from types import ModuleType
 
 from scripts import client, connection, docker, embedded
-from scripts.backups import listing, restore as restoring, save
+from scripts.backup import listing, restore as restoring, save
 from scripts.connection import ENGINES
 from scripts.console import Failure, complain, say, step
 from scripts.settings import CHECKOUT, ENV, INIT, keep_backups, read_settings, write_env

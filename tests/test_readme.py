@@ -72,7 +72,7 @@ def test_commands(checkout: Checkout) -> None:
 
 def test_every_task_of_make_is_named(checkout: Checkout) -> None:
     run = subprocess.run(["make"], cwd=checkout.path, env=checkout.environment, capture_output=True, text=True)
-    for task in re.findall(r"make (\w+) ", run.stdout):
+    for task in re.findall(r"make ([\w-]+) ", run.stdout):
         assert task == "help" or f"make {task}" in README, task
 
 

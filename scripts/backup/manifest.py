@@ -1,0 +1,103 @@
+"""manifest.json of a backup: what is in it, what made it, and what it needs."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from scripts.backup import archive
+from scripts.backup.store import CHECKSUM, MANIFEST, write
+from scripts.console import Failure
+
+FORMAT = "enms-backup/1"
+DAMAGED = "this backup is damaged: take another one (make backups lists them)"
+
+
+def save(folder: Path, content: dict) -> None:
+    """Write the manifest and its own checksum, in the form that sha256sum -c reads."""
+    text = json.dumps({"format": FORMAT, **content}, indent=2) + "\n"
+    write(folder / MANIFEST, text)
+    write(folder / CHECKSUM, f"{hashlib.sha256(text.encode()).hexdigest()}  {MANIFEST}\n")
+
+
+def load(folder: Path) -> dict:
+    """The manifest of a backup whose files have the sizes it names; raises Failure on anything else."""
+    try:
+        text = (folder / MANIFEST).read_bytes()
+        said = (folder / CHECKSUM).read_text(errors="replace").split()
+    except FileNotFoundError as missing:
+        raise Failure(f"{folder} has no {Path(missing.filename).name}: it was not made by make backup, or {DAMAGED}") from None
+    if said[:1] != [hashlib.sha256(text).hexdigest()]:
+        raise Failure(f"{folder / MANIFEST} is not as it was written: {DAMAGED}")
+    content = json.loads(text)
+    if content.get("format") != FORMAT:
+        raise Failure(f"{folder} is of the format {content.get('format')!r}, this version reads {FORMAT!r}: restore it with the version that made it")
+    for name, file in content["files"].items():
+        try:
+            size = (folder / name).stat().st_size
+        except FileNotFoundError:
+            raise Failure(f"{folder} has no {name}: {DAMAGED}") from None
+        if size != file["bytes"]:
+            raise Failure(f"{folder / name} has {size:,} bytes instead of {file['bytes']:,}: {DAMAGED}")
+    return content
+
+
+def require_whole(folder: Path, content: dict) -> None:
+    """Read every file back; raises Failure if one is not as it was written."""
+    for name, file in content["files"].items():
+        if archive.sha256(folder / name, f"Checking {name}") != file["sha256"]:
+            raise Failure(f"{folder / name} is not as it was written, its SHA-256 differs: {DAMAGED}")
+
+
+def require_fit(folder: Path, content: dict, server: dict, schema: str) -> None:
+    """Raise Failure if this server or this checkout is not what the backup needs; says what is.
+
+    `server` has major, superuser and versions, those of TimescaleDB that can be created there; `schema` is
+    the checkout's schema version.
+    """
+    made, wants = f"{folder.name} was made", content["timescaledb"]
+    if content["schema"] != schema:
+        raise Failure(
+            f"{made} with schema version {content['schema']}, this checkout has {schema}: check that version out, make restore, "
+            "then come back to this one and make apply"
+        )
+    if wants not in server["versions"]:
+        here = ", ".join(server["versions"]) or "none"
+        raise Failure(
+            f"{made} by TimescaleDB {wants}, this server has {here}: start one that has {wants} (ENMS_IMAGE names the docker "
+            "engine's image), restore there, and upgrade TimescaleDB afterwards"
+        )
+    if content["major"] > server["major"]:
+        raise Failure(f"{made} by PostgreSQL {content['major']}, this server is {server['major']}: restore into {content['major']} or newer")
+    if content["superuser"] != server["superuser"]:
+        raise Failure(
+            f"{made} on a server whose superuser is {content['superuser']}, here it is {server['superuser']}: restore into a server that was "
+            f"made with POSTGRES_USER={content['superuser']} in .env"
+        )
+
+
+def require_edition(folder: Path, content: dict, edition: str) -> None:
+    """Raise Failure if the server runs the other edition of TimescaleDB."""
+    if content["edition"] != edition:
+        raise Failure(
+            f"{folder.name} was made by TimescaleDB's {content['edition']} edition, this server runs {edition}: restore into a server "
+            f"of the {content['edition']} edition (make status names the edition)"
+        )
+
+
+def differences(content: dict, found: dict[str, dict]) -> list[str]:
+    """Where tables and rollups are not as they were when the backup was made."""
+    was = content["relations"]
+    lines = [f"{name} is missing" for name in was.keys() - found.keys()] + [f"{name} is not in the backup" for name in found.keys() - was.keys()]
+    for name in was.keys() & found.keys():
+        for what, value in was[name].items():
+            if found[name][what] != value:
+                lines.append(f"{name}: {what} {found[name][what]} instead of {value}")
+                break
+    return sorted(lines)
+
+
+def schema_version(init: Path) -> str:
+    """The schema version that init/ writes into the completion marker."""
+    last = sorted(init.glob("*.sql"))[-1].read_text()
+    return re.search(r"insert into enms\.schema_version.*?'([^']+)'", last, re.S)[1]

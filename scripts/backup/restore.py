@@ -1,0 +1,198 @@
+"""make restore and make restore-test: into a database beside the running one, compared and verified there."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from scripts.backup import archive, digests, listing, manifest, roles, source, store, swap, trials, verdict
+from scripts.connection import Database
+from scripts.console import Failure, count_step, say, step
+from scripts.settings import INIT, backups_folder
+
+# A number for pg_advisory_lock that no one else has a reason to use.
+LOCK = 0x656E6D73
+SERVER = """
+select current_setting('server_version_num')::integer / 10000 as major,
+       (select rolname from pg_roles where oid = 10) as superuser,
+       array(select version from pg_available_extension_versions where name = 'timescaledb' order by 1) as versions,
+       pg_try_advisory_lock(%s) as alone, (select rolsuper from pg_roles where rolname = current_user) as may
+"""
+
+
+def restore(database: Database, file: str) -> None:
+    """Put the backup in the place of the running database, which is kept under a dated name; raises Failure.
+
+    `file` may also be what an earlier restore has kept, which then changes places with the database again.
+    """
+    target = database.parameters["dbname"]
+    if swap.is_kept(file, target):
+        with _errors(), store.interruptible(), source.open_session(database, "postgres") as session:
+            _server(session)
+            if not swap.exists(session, file):
+                raise Failure(f"the server has no database {file}: make psql ARGS=-l lists them")
+            session.execute(sql.SQL("alter database {} allow_connections true").format(sql.Identifier(file)))
+            kept = _change_places(database, session, file)
+        say(f"Back: {target} is what was kept as {file}")
+    else:
+        folder = store.find(file)
+        with _restored(database, folder, "restoring") as (session, side, content):
+            kept = _change_places(database, session, side)
+        trials.record(folder, None)
+        say(f"Restored: {target} is as of {content['created']}, {_extent(content)}")
+    with source.open_session(database, "postgres") as session:
+        for name in swap.drop_kept(session, target, but=kept):
+            say(f"Dropped {name}, which the restore before this one had kept")
+    if kept:
+        say(f"Kept: what was {target} until now is {kept}; README, Backup and restore, says how to go back, or to take readings over")
+
+
+def trial(database: Database) -> None:
+    """Restore the newest backup into a database that is thrown away, and say whether it can be relied on; raises Failure."""
+    newest = next(iter(store.backups()), None)
+    if newest is None:
+        raise Failure(f"there is no backup in {store.shown(backups_folder())}: make backup")
+    try:
+        with _restored(database, newest, "restore_test") as (_, _, content):
+            pass
+    except Failure as failure:
+        trials.record(newest, str(failure))
+        raise
+    trials.record(newest, None)
+    say(f"Restored and verified: {store.shown(newest)}, {listing.age(newest)} old, {_extent(content)}")
+
+
+@contextmanager
+def _restored(database: Database, folder: Path, suffix: str) -> Iterator[tuple[psycopg.Connection, str, dict]]:
+    """A verified copy of the backup in a database beside ours, which is dropped at the end if it still has that name.
+
+    Yields a session of the server's database postgres, the copy's name and the manifest.
+    """
+    target = database.parameters["dbname"]
+    side = f"{target}_{suffix}"
+    if len(swap.kept_name(side, store.EPOCH).encode()) > 63:
+        raise Failure(f"the name {target} is too long: a restore adds 25 characters, and PostgreSQL allows 63")
+    content = manifest.load(folder)
+    with _errors(), store.interruptible(), source.open_session(database, "postgres") as session:
+        server = _server(session)
+        manifest.require_fit(folder, content, server, manifest.schema_version(INIT))
+        manifest.require_whole(folder, content)
+        archive.require_readable(database, server["major"], folder / store.DUMP)
+        made = []
+        try:
+            _drop(session, side)
+            _create(session, side, content)
+            copy = swap.beside(database, side)
+            _extend(copy, folder, content)
+            made = roles.create_missing(session, json.loads((folder / store.ROLES).read_text()))
+            _set(session, side, content)
+            archive.load(copy, server["major"], side, folder / store.DUMP)
+            _compare(copy, content)
+            _verify(copy, content)
+            yield session, side, content
+        finally:
+            # Still there if it did not become the database.
+            if _drop(session, side):
+                roles.drop(session, made)
+    if made and suffix == "restoring":
+        say(f"Created the roles that this server did not have: {', '.join(made)}")
+
+
+def _change_places(database: Database, session: psycopg.Connection, side: str) -> str | None:
+    """Make `side` the database, with its jobs running; returns the name that the other is kept under."""
+    with step("Changing places"):
+        try:
+            return swap.swap(session, side, database.parameters["dbname"])
+        finally:
+            # Whichever it is now: its scheduler was cut off like every other session, and would stay away.
+            swap.start_jobs(database)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        raise Failure(f"the restore failed, the running database is as it was: {' '.join(str(error).split())}") from None
+
+
+def _server(session: psycopg.Connection) -> dict:
+    row = session.execute(SERVER, [LOCK])
+    server = dict(zip((column.name for column in row.description), row.fetchone(), strict=True))
+    if not server["may"]:
+        raise Failure(f"{session.info.user} cannot restore: connect as a superuser")
+    if not server["alone"]:
+        raise Failure("another restore is under way on this server: wait for its end")
+    return server
+
+
+def _create(session: psycopg.Connection, side: str, content: dict) -> None:
+    statement = "create database {} template template0 encoding {} lc_collate {} lc_ctype {} connection limit {}"
+    literals = [sql.Literal(content[name]) for name in ("encoding", "collate", "ctype", "connections")]
+    session.execute(sql.SQL(statement).format(sql.Identifier(side), *literals))
+
+
+def _extend(copy: Database, folder: Path, content: dict) -> None:
+    """Create TimescaleDB in the version that wrote the dump, ready for it."""
+    with source.open_session(copy) as session:
+        session.execute(sql.SQL("create extension timescaledb version {}").format(sql.Literal(content["timescaledb"])))
+        edition = session.execute("show timescaledb.license").fetchone()[0]
+        manifest.require_edition(folder, content, source.EDITIONS.get(edition, edition))
+        session.execute("select timescaledb_pre_restore()")
+
+
+def _set(session: psycopg.Connection, side: str, content: dict) -> None:
+    """Grants and settings of the database itself, which a dump leaves out."""
+    name = sql.Identifier(side)
+    session.execute(sql.SQL("revoke all on database {} from public").format(name))
+    for grantee, privilege, grantable in content["acl"]:
+        role = sql.Identifier(grantee) if grantee else sql.SQL("public")
+        option = sql.SQL(" with grant option" if grantable else "")
+        session.execute(sql.SQL("grant {} on database {} to {}").format(sql.SQL(privilege), name, role) + option)
+    for role, settings in content["settings"] or []:
+        whose = sql.SQL("alter role {} in database {} ").format(sql.Identifier(role), name) if role else sql.SQL("alter database {} ").format(name)
+        for setting in settings:
+            session.execute(whose + roles.assignment(setting))
+
+
+def _compare(copy: Database, content: dict) -> None:
+    """Compare every table and rollup with the manifest, before any job runs; raises Failure."""
+    with source.open_session(copy) as session, count_step("Comparing with the manifest") as progress:
+        # The database stays in restoring mode, and so without jobs, while this session looks at it.
+        session.execute("set timescaledb.restoring = off")
+        wrong = manifest.differences(content, digests.digests(session, progress))
+    if wrong:
+        raise Failure(f"what was restored is not what was backed up: {'; '.join(wrong[:3])}{' ...' if wrong[3:] else ''}")
+
+
+def _verify(copy: Database, content: dict) -> None:
+    """End restoring mode and have the verifier look; Failure on what it did not find when the backup was made."""
+    with source.open_session(copy) as session:
+        with session.transaction():
+            # Its jobs wait until it is the database. The scheduler waits for this transaction, so none gets to run.
+            session.execute("select timescaledb_post_restore()")
+            session.execute("select _timescaledb_functions.stop_background_workers()")
+        with step("Analyzing the tables"):
+            session.execute("analyze")
+    with step("Verifying the restored database"):
+        new = {check: detail for check, detail in verdict.failing(copy).items() if check not in content["failing"]}
+    if new:
+        check, detail = next(iter(new.items()))
+        more = f", and {len(new) - 1} more" if len(new) > 1 else ""
+        raise Failure(f"the verifier did not pass what was restored, as it did when it was backed up: {check}: {detail}{more}")
+
+
+def _drop(session: psycopg.Connection, side: str) -> bool:
+    """Drop the copy, also one that a killed restore left; True if there was one."""
+    there = swap.exists(session, side)
+    if there:
+        session.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(side)))
+    return there
+
+
+def _extent(content: dict) -> str:
+    rows = sum(relation["rows"] for relation in content["relations"].values())
+    return f"{rows:,} rows in {len(content['relations'])} tables and rollups, each as its manifest says"

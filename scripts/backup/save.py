@@ -1,0 +1,59 @@
+"""make backup: a consistent snapshot, whole or not there."""
+
+import json
+import time
+from datetime import UTC, datetime
+
+import psycopg
+
+from scripts.backup import archive, digests, jobs, manifest, roles, source, store, trials, verdict
+from scripts.connection import Database
+from scripts.console import Failure, count_step, say, step
+from scripts.settings import backups_folder, read_settings
+
+
+def save(database: Database, keep: int) -> None:
+    """Back the database up into a folder of its own and delete what is older than the newest `keep`; raises Failure."""
+    with store.alone():
+        try:
+            _save(database)
+        except psycopg.Error as error:
+            raise Failure(f"the backup failed: {' '.join(str(error).split())}") from None
+        store.rotate(keep, database.parameters["dbname"], next((path for path in store.backups() if trials.passed(path)), None))
+
+
+def _save(database: Database) -> None:
+    began = time.monotonic()
+    with step("Verifying the database"):
+        faults = verdict.failing(database)
+    for check, detail in faults.items():
+        say(f"Warning: {check}: {detail}")
+    with source.open_session(database) as session, jobs.put_off(lambda: source.open_session(database)):
+        found = source.facts(session)
+        moment = datetime.now(UTC)
+        name = store.stamped(found["database"], moment)
+        with store.new(name) as folder, session.transaction():
+            session.execute("set transaction isolation level repeatable read, read only")
+            snapshot = session.execute("select pg_export_snapshot()").fetchone()[0]
+            dump = archive.dump(database, found["major"], snapshot, folder / store.DUMP)
+            with count_step("Computing digests") as progress:
+                relations = digests.digests(session, progress)
+            archive.require_readable(database, found["major"], folder / store.DUMP)
+            text = json.dumps(roles.read(session), indent=2) + "\n"
+            store.write(folder / store.ROLES, text)
+            image = read_settings().image if database.engine and database.engine.NAME == "docker" else None
+            files = {store.DUMP: dump, store.ROLES: archive.summary(folder / store.ROLES)}
+            manifest.save(
+                folder,
+                {
+                    "created": moment.isoformat(timespec="seconds"), **found, "image": image, "files": files, "failing": sorted(faults),
+                    "relations": relations,
+                },
+            )  # fmt: skip
+    place = backups_folder() / name
+    size = sum(file["bytes"] for file in files.values())
+    rows = sum(relation["rows"] for name, relation in relations.items())
+    say(f"Backup: {store.shown(place)}, {size / 1e6:,.1f} MB, {rows:,} rows in {len(relations)} tables and rollups, {time.monotonic() - began:.1f} s")
+    if faults:
+        say("The verifier did not pass the database, as warned above: a restore accepts these faults and no others")
+    say("It holds the database as it is now, and cannot be rolled forward: README, Backup and restore, says what does that")

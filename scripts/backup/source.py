@@ -1,0 +1,60 @@
+"""What a backup has to know of a database besides its contents, and what a restore of its server."""
+
+import psycopg
+from psycopg import sql
+
+from scripts.connection import Database
+from scripts.console import Failure
+from scripts.server import APACHE, COMMUNITY
+
+EDITIONS = {"timescale": COMMUNITY, "apache": APACHE}
+# Whatever the server's defaults, the same row is the same text.
+SESSION = {
+    "timezone": "UTC", "datestyle": "ISO, YMD", "intervalstyle": "postgres", "extra_float_digits": "1", "bytea_output": "hex",
+    "xmlbinary": "base64", "statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0",
+    # A password's hash is set in such a session.
+    "log_statement": "none", "log_min_duration_statement": "-1", "log_min_error_statement": "panic",
+}  # fmt: skip
+FACTS = """
+select current_database() as database,
+       current_setting('server_version_num')::integer / 10000 as major,
+       current_setting('server_version') as postgresql,
+       (select extversion from pg_extension where extname = 'timescaledb') as timescaledb,
+       current_setting('timescaledb.license', true) as edition,
+       current_setting('timescaledb.restoring', true) as restoring,
+       to_regclass('enms.schema_version') is not null as ours,
+       (select rolname from pg_roles where oid = 10) as superuser,
+       (select rolsuper from pg_roles where rolname = current_user) as may,
+       pg_encoding_to_char(encoding) as encoding, datcollate as collate, datctype as ctype, datconnlimit as connections,
+       (select json_agg(json_build_array(g.rolname, a.privilege_type, a.is_grantable))
+        from aclexplode(coalesce(datacl, acldefault('d', datdba))) a left join pg_roles g on g.oid = a.grantee) as acl,
+       (select json_agg(json_build_array(r.rolname, s.setconfig))
+        from pg_db_role_setting s left join pg_roles r on r.oid = s.setrole where s.setdatabase = d.oid) as settings
+from pg_database d where datname = current_database()
+"""
+
+
+def open_session(database: Database, dbname: str | None = None) -> psycopg.Connection:
+    """An autocommit session in which values are printed the same everywhere; raises Failure."""
+    name = {"dbname": dbname} if dbname else {}
+    session = database.connect(autocommit=True, application_name="enms backup", **name)
+    for setting, value in SESSION.items():
+        session.execute(sql.SQL("set {} = {}").format(sql.Identifier(setting), sql.Literal(value)))
+    return session
+
+
+def facts(session: psycopg.Connection) -> dict:
+    """What there is to know of the session's database; raises Failure if it can't be backed up as it is."""
+    row = session.execute(FACTS)
+    found = dict(zip((column.name for column in row.description), row.fetchone(), strict=True))
+    name = found["database"]
+    if not found.pop("may"):
+        raise Failure(f"{session.info.user} cannot read everything: connect as a superuser")
+    if not found.pop("ours") or found["timescaledb"] is None:
+        raise Failure(f"{name} is not an EnMS database: it has no enms.schema_version; name another with ENMS_DSN")
+    if found.pop("restoring") == "on":
+        raise Failure(f"{name} is in TimescaleDB's restoring mode: select timescaledb_post_restore() in it, then try again")
+    marker = session.execute("select version from enms.schema_version order by completed_at desc limit 1").fetchone()
+    if marker is None:
+        raise Failure(f"init/ has not run to its end in {name}: make apply, then try again")
+    return found | {"schema": marker[0], "edition": EDITIONS.get(found["edition"], found["edition"])}

@@ -1,0 +1,87 @@
+"""One database in the place of another, in one transaction."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import psycopg
+from psycopg import sql
+
+from scripts.backup import source
+from scripts.backup.store import STAMP
+from scripts.connection import Database
+
+# One statement, which the server carries through or takes back even if this process is killed. Whoever is connected is
+# cut off; a session that gets in between is met by the next turn.
+SWAP = """
+do $do$
+declare
+    deadline constant timestamptz := clock_timestamp() + interval '30 seconds';
+begin
+    loop
+        perform pg_stat_clear_snapshot();
+        perform pg_terminate_backend(pid) from pg_stat_activity where datname in ({target_name}, {side_name});
+        perform pg_stat_clear_snapshot();
+        perform pg_terminate_backend(pid, 5000) from pg_stat_activity where datname in ({target_name}, {side_name});
+        begin
+            {keep}
+            alter database {side} rename to {target};
+            exit;
+        exception when object_in_use then
+            if clock_timestamp() > deadline then
+                raise;
+            end if;
+        end;
+    end loop;
+end
+$do$
+"""
+# No jobs, and no client by mistake: it is to stay as it is.
+KEEP = "alter database {target} rename to {kept}; alter database {kept} allow_connections false;"
+
+
+def kept_name(target: str, moment: datetime) -> str:
+    """The name that the replaced database is kept under."""
+    # In lower case as far as it is ours, so that nobody has to quote it.
+    return f"{target}_before_{moment.strftime(STAMP).lower()}"
+
+
+def swap(session: psycopg.Connection, side: str, target: str) -> str | None:
+    """Give `side` the name `target`; what had it is kept under the name returned, None if nothing had. Raises psycopg.Error."""
+    kept = kept_name(target, datetime.now(UTC)) if exists(session, target) else None
+    names = {"target": target, "side": side, "kept": kept or ""}
+    identifiers = {key: sql.Identifier(name) for key, name in names.items() if name}
+    keep = sql.SQL(KEEP).format(**identifiers) if kept else sql.SQL("")
+    session.execute(
+        sql.SQL(SWAP).format(**{key: identifiers[key] for key in ("target", "side")}, keep=keep, target_name=sql.Literal(target), side_name=sql.Literal(side))
+    )
+    return kept
+
+
+def start_jobs(database: Database) -> None:
+    """Have TimescaleDB's scheduler started in a database whose own was ended."""
+    with source.open_session(database) as session:
+        session.execute("select _timescaledb_functions.start_background_workers()")
+
+
+def is_kept(name: str, target: str) -> bool:
+    """True for a name that kept_name() makes for `target`."""
+    return re.fullmatch(re.escape(target) + r"_before_\d{8}T\d{6}Z", name, re.IGNORECASE) is not None
+
+
+def drop_kept(session: psycopg.Connection, target: str, but: str | None) -> list[str]:
+    """Drop what earlier restores have kept, and return the names."""
+    names = [name for (name,) in session.execute("select datname from pg_database") if is_kept(name, target) and name != but]
+    for name in names:
+        session.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    return names
+
+
+def exists(session: psycopg.Connection, name: str) -> bool:
+    """True if the server has a database of that name."""
+    return session.execute("select from pg_database where datname = %s", [name]).fetchone() is not None
+
+
+def beside(database: Database, name: str) -> Database:
+    """The database of another name on the same server."""
+    return replace(database, parameters=database.parameters | {"dbname": name})
