@@ -61,13 +61,35 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
 def test_commands(checkout: Checkout) -> None:
     assert COMMANDS[:2] == ["make up", "make test"]
     for command in COMMANDS:
-        words = shlex.split(command)
+        words = shlex.split(_named(command, checkout))
         if words[0] == "make" and words[1] in SHORTENED:
             words = ["make", words[1], SHORTENED[words[1]]]
         run = subprocess.run(words, cwd=checkout.path, env=checkout.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         assert run.returncode == 0, f"{command}: {run.stdout}{run.stderr}"
         if words == ["make", "up"]:
             assert "verified: enms at" in run.stdout + run.stderr and "Connect: psql" in run.stdout
+        if words == ["make", "backup"]:
+            checkout.query("insert into energy_readings (time, machine_id, power_kw) select now(), id, 1 from machines")
+        if words[:2] == ["make", "restore"]:
+            assert checkout.query("select count(*) from energy_readings") == "0"
+    # What came after the backup was taken over, and is in the plain dump as well.
+    assert checkout.query("select count(*) from energy_readings") == "7"
+    old = checkout.run("psql", "-d", "old", "-XAtc", "select count(*) from energy_readings_1hour")
+    assert old.stdout.strip() == "7", old.stderr
+
+
+def _named(command: str, checkout: Checkout) -> str:
+    """The command with this run's own backup and database for those that the README names as examples."""
+    if "-f backup.sql" in command:
+        dump = ["-m", "scripts.engine", "dsn"]
+        dsn = subprocess.run([checkout.python, *dump], cwd=checkout.path, env=checkout.environment, capture_output=True, text=True).stdout.strip()
+        password = {"PGPASSWORD": checkout.password()}
+        subprocess.run(["pg_dump", "-f", "backup.sql", dsn], cwd=checkout.path, env=checkout.environment | password, check=True, capture_output=True)
+    if found := re.search(r"enms-\d{8}T\d{6}Z", command):
+        return command.replace(found[0], max(path.name for path in (checkout.path / "backups").glob("enms-*")))
+    if found := re.search(r"enms_before_\d{8}t\d{6}z", command):
+        return command.replace(found[0], checkout.query("select datname from pg_database where datname ~ '^enms_before_'"))
+    return command
 
 
 def test_every_task_of_make_is_named(checkout: Checkout) -> None:
