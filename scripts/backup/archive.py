@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from scripts import client
@@ -71,14 +72,14 @@ def require_readable(database: Database, major: int, file: Path) -> None:
 
 
 def summary(file: Path) -> dict:
-    """Bytes and SHA-256 of a small file."""
-    return {"bytes": file.stat().st_size, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    """Bytes and SHA-256 of a file."""
+    return {"bytes": file.stat().st_size, "sha256": sha256(file)}
 
 
-def sha256(file: Path, doing: str) -> str:
-    """SHA-256 of a file's content, with a clock if it takes long."""
+def sha256(file: Path, advance: Callable[[int], None] = lambda more: None) -> str:
+    """SHA-256 of a file's content; `advance` is told how many more bytes were read."""
     digest = hashlib.sha256()
-    with open(file, "rb") as source, bytes_step(doing, file.stat().st_size) as advance:
+    with open(file, "rb") as source:
         while block := source.read(BLOCK):
             digest.update(block)
             advance(len(block))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scripts.backup import archive
 from scripts.backup.store import CHECKSUM, MANIFEST, write
-from scripts.console import Failure
+from scripts.console import Failure, bytes_step
 
 FORMAT = "enms-backup/1"
 DAMAGED = "this backup is damaged: take another one (make backups lists them)"
@@ -44,9 +44,10 @@ def load(folder: Path) -> dict:
 
 def require_whole(folder: Path, content: dict) -> None:
     """Read every file back; raises Failure if one is not as it was written."""
-    for name, file in content["files"].items():
-        if archive.sha256(folder / name, f"Checking {name}") != file["sha256"]:
-            raise Failure(f"{folder / name} is not as it was written, its SHA-256 differs: {DAMAGED}")
+    with bytes_step("Checking the files", sum(file["bytes"] for file in content["files"].values())) as advance:
+        for name, file in content["files"].items():
+            if archive.sha256(folder / name, advance) != file["sha256"]:
+                raise Failure(f"{folder / name} is not as it was written, its SHA-256 differs: {DAMAGED}")
 
 
 def require_fit(folder: Path, content: dict, server: dict, schema: str) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from scripts.backup import archive, digests, jobs, manifest, roles, source, store, trials, verdict
+from scripts.backup import archive, digests, jobs, manifest, roles, snapshot, source, store, trials, verdict
 from scripts.connection import Database
 from scripts.console import Failure, count_step, say, step
 from scripts.settings import backups_folder, read_settings
@@ -28,28 +28,24 @@ def _save(database: Database) -> None:
         faults = verdict.failing(database)
     for check, detail in faults.items():
         say(f"Warning: {check}: {detail}")
-    with source.open_session(database) as session, jobs.put_off(lambda: source.open_session(database)):
+    with (
+        source.open_session(database) as session,
+        jobs.put_off(lambda: source.open_session(database)),
+        snapshot.taken(session) as seen,
+    ):
         found = source.facts(session)
         moment = datetime.now(UTC)
         name = store.stamped(found["database"], moment)
-        with store.new(name) as folder, session.transaction():
-            session.execute("set transaction isolation level repeatable read, read only")
-            snapshot = session.execute("select pg_export_snapshot()").fetchone()[0]
-            dump = archive.dump(database, found["major"], snapshot, folder / store.DUMP)
+        with store.new(name) as folder:
+            dump = archive.dump(database, found["major"], seen, folder / store.DUMP)
             with count_step("Computing digests") as progress:
                 relations = digests.digests(session, progress)
             archive.require_readable(database, found["major"], folder / store.DUMP)
-            text = json.dumps(roles.read(session), indent=2) + "\n"
-            store.write(folder / store.ROLES, text)
-            image = read_settings().image if database.engine and database.engine.NAME == "docker" else None
+            store.write(folder / store.ROLES, json.dumps(roles.read(session), indent=2) + "\n")
             files = {store.DUMP: dump, store.ROLES: archive.summary(folder / store.ROLES)}
-            manifest.save(
-                folder,
-                {
-                    "created": moment.isoformat(timespec="seconds"), **found, "image": image, "files": files, "failing": sorted(faults),
-                    "relations": relations,
-                },
-            )  # fmt: skip
+            image = read_settings().image if database.engine and database.engine.NAME == "docker" else None
+            content = {"created": moment.isoformat(timespec="seconds"), **found, "image": image, "files": files}
+            manifest.save(folder, content | {"failing": sorted(faults), "relations": relations})
     place = backups_folder() / name
     size = sum(file["bytes"] for file in files.values())
     rows = sum(relation["rows"] for name, relation in relations.items())
