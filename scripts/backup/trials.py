@@ -5,11 +5,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scripts.backup.store import TRIAL, write
+from scripts.console import say
 
 
 def record(folder: Path, failure: str | None) -> None:
     """Note that the backup was restored and verified just now, or why it was not."""
-    write(folder / TRIAL, json.dumps({"at": datetime.now(UTC).isoformat(timespec="seconds"), "failure": failure}) + "\n")
+    try:
+        write(folder / TRIAL, json.dumps({"at": datetime.now(UTC).isoformat(timespec="seconds"), "failure": failure}) + "\n")
+    except OSError as error:
+        # A copy on a read-only medium can be restored all the same.
+        say(f"Not noted in {folder}: {error.strerror}")
 
 
 def last(folder: Path) -> dict | None:
