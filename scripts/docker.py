@@ -102,7 +102,7 @@ def program(name: str) -> list[str] | None:
     terminal = ["-t"] if name == "psql" and sys.stdin.isatty() else []
     inside = ["-e", "PGHOST=127.0.0.1", "-e", "PGPORT=5432", "-e", "PSQL_HISTORY=/dev/null"]
     # Without a value docker takes them from its environment, not from the command line.
-    passed = ["-e", "PGUSER", "-e", "PGDATABASE", "-e", "PGPASSWORD"]
+    passed = ["-e", "PGUSER", "-e", "PGDATABASE", "-e", "PGPASSWORD", "-e", "PGOPTIONS"]
     return ["docker", "exec", "-i", *terminal, *inside, *passed, container, name]
 
 

@@ -13,6 +13,8 @@ from scripts.connection import Database
 from scripts.console import Failure, bytes_step
 
 BLOCK = 1 << 20
+# pg_restore commits thousands of times; what it wrote is on disk when the databases change places at the latest.
+OPTIONS = {"PGOPTIONS": "-c synchronous_commit=off"}
 # What pg_dump says of every TimescaleDB database, which a restore of the whole does not need.
 KNOWN = (
     "warning: there are circular foreign-key constraints on this table:", "warning: there are circular foreign-key constraints among these tables:",
@@ -90,7 +92,7 @@ class _running:
     """A process that does not outlive the block."""
 
     def __init__(self, command: list[str], database: Database, **pipes) -> None:
-        self.process = subprocess.Popen(command, env=database.environment, **pipes)
+        self.process = subprocess.Popen(command, env=database.environment | OPTIONS, **pipes)
 
     def __enter__(self) -> subprocess.Popen:
         return self.process
