@@ -47,13 +47,19 @@ comment on type public.alert_level is 'Severity, in ascending order.';
 comment on type public.operating_mode is 'State of a machine at a reading; maintenance and fault count as downtime.';
 
 -- True for a zone name of the server's time zone data; PostgreSQL alone would also take POSIX strings such as FOO5.
+-- Some names in that data are no place's time: the machine's own setting, and zones that count leap seconds.
 create or replace function enms.is_timezone(p_name text) returns boolean
 language sql stable parallel safe strict
 set search_path = pg_catalog, pg_temp
 as $$
-    select exists (select from pg_timezone_names where name = p_name);
+    select exists (select from pg_timezone_names where name = p_name)
+       and p_name !~ '^(posix|right)/'
+       and p_name not in ('localtime', 'posixrules', 'Factory');
 $$;
 comment on function enms.is_timezone(text) is 'True for a known time zone name such as Europe/Berlin.';
+
+-- Times and days lie in the years 1 to 9999 throughout: what Python's clients can read, and what sums of days and
+-- hours can't overflow on.
 
 -- Sites whose energy is managed.
 create table if not exists public.factories (
@@ -71,9 +77,11 @@ create table if not exists public.factories (
     grid_region   varchar(255),
     constraint factories_pkey primary key (id),
     constraint factories_name_unique unique (name),
-    constraint factories_name_not_empty check (btrim(name) <> ''),
+    constraint factories_name_not_empty check (name ~ '[^[:space:]]'),
     constraint factories_timezone_known check (enms.is_timezone(timezone)),
-    constraint factories_grid_region_not_empty check (btrim(grid_region) <> '')
+    constraint factories_grid_region_not_empty check (grid_region ~ '[^[:space:]]'),
+    constraint factories_created_at_range check (created_at >= '0001-01-01 00:00:00+00' and created_at < '10000-01-01 00:00:00+00'),
+    constraint factories_updated_at_range check (updated_at >= '0001-01-01 00:00:00+00' and updated_at < '10000-01-01 00:00:00+00')
 );
 comment on table public.factories is 'Sites whose energy is managed.';
 comment on column public.factories.timezone is 'Zone name; today, this week, this month and carbon factor days begin at its local midnight.';
@@ -115,12 +123,15 @@ create table if not exists public.machines (
     constraint machines_pkey primary key (id),
     constraint machines_factory_name_unique unique (factory_id, name),
     constraint machines_factory_fkey foreign key (factory_id) references public.factories (id) on delete cascade,
-    constraint machines_name_not_empty check (btrim(name) <> ''),
+    constraint machines_name_not_empty check (name ~ '[^[:space:]]'),
     constraint machines_rated_power_not_negative check (rated_power_kw >= 0 and rated_power_kw < 'NaN'),
     constraint machines_rated_voltage_not_negative check (rated_voltage_v >= 0 and rated_voltage_v < 'NaN'),
     constraint machines_rated_current_not_negative check (rated_current_a >= 0 and rated_current_a < 'NaN'),
     constraint machines_rated_frequency_not_negative check (rated_frequency_hz >= 0 and rated_frequency_hz < 'NaN'),
-    constraint machines_data_interval_positive check (data_interval_seconds > 0)
+    constraint machines_data_interval_positive check (data_interval_seconds > 0),
+    constraint machines_installation_date_range check (installation_date >= '0001-01-01' and installation_date <= '9999-12-31'),
+    constraint machines_created_at_range check (created_at >= '0001-01-01 00:00:00+00' and created_at < '10000-01-01 00:00:00+00'),
+    constraint machines_updated_at_range check (updated_at >= '0001-01-01 00:00:00+00' and updated_at < '10000-01-01 00:00:00+00')
 );
 comment on table public.machines is 'Machines, the significant energy users (SEU) that readings belong to.';
 comment on column public.machines.rated_power_kw is 'Rated power, kW.';
@@ -172,8 +183,8 @@ create table if not exists public.energy_readings (
     source              varchar(50)    default 'sensor',
     metadata            jsonb          default '{}'::jsonb,
     constraint energy_readings_machine_time_type_unique unique (time, machine_id, energy_type),
-    constraint energy_readings_time_finite check (isfinite(time)),
-    constraint energy_readings_energy_type_not_empty check (energy_type <> ''),
+    constraint energy_readings_time_range check (time >= '0001-01-01 00:00:00+00' and time < '10000-01-01 00:00:00+00'),
+    constraint energy_readings_energy_type_not_empty check (btrim(energy_type) <> ''),
     constraint energy_readings_power_is_number check (power_kw < 'NaN'),
     constraint energy_readings_energy_not_negative check (energy_kwh >= 0 and energy_kwh < 'NaN'),
     constraint energy_readings_voltage_not_negative check (voltage_v >= 0 and voltage_v < 'NaN'),
@@ -234,7 +245,7 @@ create table if not exists public.production_data (
     shift                     varchar(50),
     metadata                  jsonb          default '{}'::jsonb,
     constraint production_data_machine_time_unique unique (time, machine_id),
-    constraint production_data_time_finite check (isfinite(time)),
+    constraint production_data_time_range check (time >= '0001-01-01 00:00:00+00' and time < '10000-01-01 00:00:00+00'),
     constraint production_data_count_not_negative check (production_count >= 0),
     constraint production_data_good_not_negative check (production_count_good >= 0),
     constraint production_data_bad_not_negative check (production_count_bad >= 0),
@@ -286,7 +297,7 @@ create table if not exists public.environmental_data (
     vibration_mm_s              numeric(8,4),
     metadata                    jsonb       default '{}'::jsonb,
     constraint environmental_data_machine_time_unique unique (time, machine_id),
-    constraint environmental_data_time_finite check (isfinite(time)),
+    constraint environmental_data_time_range check (time >= '0001-01-01 00:00:00+00' and time < '10000-01-01 00:00:00+00'),
     constraint environmental_data_outdoor_temp_is_number check (outdoor_temp_c < 'NaN'),
     constraint environmental_data_indoor_temp_is_number check (indoor_temp_c < 'NaN'),
     constraint environmental_data_machine_temp_is_number check (machine_temp_c < 'NaN'),
@@ -349,9 +360,10 @@ create table if not exists public.machine_status (
     constraint machine_status_health_score_range check (health_score between 0 and 100),
     constraint machine_status_uptime_range check (uptime_percent_24h between 0 and 100),
     constraint machine_status_availability_range check (availability_percent_24h between 0 and 100),
-    constraint machine_status_last_reading_time_finite check (isfinite(last_reading_time)),
-    constraint machine_status_last_production_time_finite check (isfinite(last_production_time)),
-    constraint machine_status_last_updated_finite check (isfinite(last_updated))
+    constraint machine_status_last_reading_time_range check (last_reading_time >= '0001-01-01 00:00:00+00' and last_reading_time < '10000-01-01 00:00:00+00'),
+    constraint machine_status_last_production_time_range check (last_production_time >= '0001-01-01 00:00:00+00' and last_production_time < '10000-01-01 00:00:00+00'),
+    constraint machine_status_last_updated_range check (last_updated >= '0001-01-01 00:00:00+00' and last_updated < '10000-01-01 00:00:00+00'),
+    constraint machine_status_alert_timestamp_range check (alert_timestamp >= '0001-01-01 00:00:00+00' and alert_timestamp < '10000-01-01 00:00:00+00')
 );
 comment on table public.machine_status is 'Present state of each machine, as the status messages last told it.';
 comment on column public.machine_status.current_power_kw is 'Power, kW.';
@@ -397,15 +409,19 @@ create table if not exists public.energy_baselines (
     constraint energy_baselines_machine_version_unique
         unique nulls not distinct (machine_id, energy_source_id, model_version),
     constraint energy_baselines_machine_fkey foreign key (machine_id) references public.machines (id) on delete cascade,
-    constraint energy_baselines_model_name_not_empty check (btrim(model_name) <> ''),
+    constraint energy_baselines_model_name_not_empty check (model_name ~ '[^[:space:]]'),
     constraint energy_baselines_training_order check (training_end_date >= training_start_date),
-    constraint energy_baselines_training_start_finite check (isfinite(training_start_date)),
-    constraint energy_baselines_training_end_finite check (isfinite(training_end_date)),
+    constraint energy_baselines_training_start_range check (training_start_date >= '0001-01-01 00:00:00+00' and training_start_date < '10000-01-01 00:00:00+00'),
+    constraint energy_baselines_training_end_range check (training_end_date >= '0001-01-01 00:00:00+00' and training_end_date < '10000-01-01 00:00:00+00'),
     constraint energy_baselines_training_samples_not_negative check (training_samples >= 0),
     constraint energy_baselines_intercept_is_number check (intercept < 'NaN'),
     constraint energy_baselines_r_squared_is_number check (r_squared <= 1),
     constraint energy_baselines_rmse_not_negative check (rmse >= 0 and rmse < 'NaN'),
-    constraint energy_baselines_mae_not_negative check (mae >= 0 and mae < 'NaN')
+    constraint energy_baselines_mae_not_negative check (mae >= 0 and mae < 'NaN'),
+    constraint energy_baselines_model_version_positive check (model_version > 0),
+    constraint energy_baselines_coefficients_not_null check (coefficients <> 'null'),
+    constraint energy_baselines_feature_names_not_null check (array_position(feature_names, null) is null),
+    constraint energy_baselines_created_at_range check (created_at >= '0001-01-01 00:00:00+00' and created_at < '10000-01-01 00:00:00+00')
 );
 comment on table public.energy_baselines is 'Energy baselines (EnB): trained models of expected consumption.';
 comment on column public.energy_baselines.intercept is 'Model intercept, kWh.';
@@ -449,8 +465,11 @@ create table if not exists public.anomalies (
     metadata          jsonb        default '{}'::jsonb,
     constraint anomalies_pkey primary key (id),
     constraint anomalies_machine_fkey foreign key (machine_id) references public.machines (id) on delete cascade,
-    constraint anomalies_detected_at_finite check (isfinite(detected_at)),
-    constraint anomalies_anomaly_type_not_empty check (btrim(anomaly_type) <> ''),
+    constraint anomalies_detected_at_range check (detected_at >= '0001-01-01 00:00:00+00' and detected_at < '10000-01-01 00:00:00+00'),
+    constraint anomalies_resolved_at_range check (resolved_at >= '0001-01-01 00:00:00+00' and resolved_at < '10000-01-01 00:00:00+00'),
+    constraint anomalies_resolved_order check (resolved_at >= detected_at),
+    constraint anomalies_created_at_range check (created_at >= '0001-01-01 00:00:00+00' and created_at < '10000-01-01 00:00:00+00'),
+    constraint anomalies_anomaly_type_not_empty check (anomaly_type ~ '[^[:space:]]'),
     constraint anomalies_metric_value_is_number check (metric_value < 'NaN'),
     constraint anomalies_expected_value_is_number check (expected_value < 'NaN'),
     constraint anomalies_deviation_percent_is_number check (deviation_percent < 'NaN'),
@@ -497,7 +516,7 @@ create table if not exists public.energy_tariffs (
     timezone             varchar(50),
     constraint energy_tariffs_pkey primary key (id),
     constraint energy_tariffs_factory_fkey foreign key (factory_id) references public.factories (id) on delete cascade,
-    constraint energy_tariffs_name_not_empty check (btrim(name) <> ''),
+    constraint energy_tariffs_name_not_empty check (name ~ '[^[:space:]]'),
     constraint energy_tariffs_rate_not_negative check (rate_per_kwh >= 0 and rate_per_kwh < 'NaN'),
     constraint energy_tariffs_currency_code check (currency ~ '^[A-Z]{3}$'),
     constraint energy_tariffs_demand_charge_not_negative check (demand_charge_per_kw >= 0 and demand_charge_per_kw < 'NaN'),
@@ -508,8 +527,9 @@ create table if not exists public.energy_tariffs (
         or (start_hour is not null and end_hour is not null and start_hour <> end_hour
             and not (start_hour = 24 and end_hour = 0)
             and applicable_days is not null and cardinality(applicable_days) > 0)),
-    constraint energy_tariffs_valid_from_finite check (isfinite(valid_from)),
-    constraint energy_tariffs_valid_to_finite check (isfinite(valid_to)),
+    constraint energy_tariffs_valid_from_range check (valid_from >= '0001-01-01' and valid_from <= '9999-12-31'),
+    constraint energy_tariffs_valid_to_range check (valid_to >= '0001-01-01' and valid_to <= '9999-12-31'),
+    constraint energy_tariffs_created_at_range check (created_at >= '0001-01-01 00:00:00+00' and created_at < '10000-01-01 00:00:00+00'),
     constraint energy_tariffs_valid_order check (valid_to >= valid_from),
     constraint energy_tariffs_timezone_known check (enms.is_timezone(timezone))
 );
@@ -545,11 +565,12 @@ create table if not exists public.carbon_factors (
     created_at                     timestamptz   default now(),
     metadata                       jsonb         default '{}'::jsonb,
     constraint carbon_factors_pkey primary key (id),
-    constraint carbon_factors_region_not_empty check (btrim(region) <> ''),
+    constraint carbon_factors_region_not_empty check (region ~ '[^[:space:]]'),
     constraint carbon_factors_factor_not_negative
         check (emission_factor_kg_co2_per_kwh >= 0 and emission_factor_kg_co2_per_kwh < 'NaN'),
-    constraint carbon_factors_valid_from_finite check (isfinite(valid_from)),
-    constraint carbon_factors_valid_to_finite check (isfinite(valid_to)),
+    constraint carbon_factors_valid_from_range check (valid_from >= '0001-01-01' and valid_from <= '9999-12-31'),
+    constraint carbon_factors_valid_to_range check (valid_to >= '0001-01-01' and valid_to <= '9999-12-31'),
+    constraint carbon_factors_created_at_range check (created_at >= '0001-01-01 00:00:00+00' and created_at < '10000-01-01 00:00:00+00'),
     constraint carbon_factors_valid_order check (valid_to >= valid_from)
 );
 -- Of two factors valid on a day the later valid_from wins, so two must not begin on the same day.
@@ -582,7 +603,10 @@ create table if not exists public.audit_log (
     ip_address       inet,
     user_agent       text,
     metadata         jsonb        default '{}'::jsonb,
-    constraint audit_log_pkey primary key (id)
+    constraint audit_log_pkey primary key (id),
+    constraint audit_log_timestamp_range check (timestamp >= '0001-01-01 00:00:00+00' and timestamp < '10000-01-01 00:00:00+00'),
+    constraint audit_log_event_type_not_empty check (event_type ~ '[^[:space:]]'),
+    constraint audit_log_action_not_empty check (action ~ '[^[:space:]]')
 );
 comment on table public.audit_log is 'Changes to configuration; append-only, its owner may delete old rows.';
 comment on column public.audit_log.entity_type is 'Table that changed.';
@@ -610,6 +634,75 @@ comment on table enms.schema_version is 'Completion marker: the last statement o
 comment on column enms.schema_version.spec_digest is 'SHA-256 of the verifier''s spec that this schema was written for.';
 comment on column enms.schema_version.version is 'Version of the schema.';
 comment on column enms.schema_version.completed_at is 'When the boot or upgrade was complete.';
+
+-- What tables of an older database lack: a constraint that came later, or one that was made stricter.
+do $$
+declare
+    v record;
+begin
+    for v in
+        select c.conrelid::regclass as relation, c.conname as name
+        from pg_constraint c
+        where c.connamespace = 'public'::regnamespace and c.contype = 'c'
+          and (c.conname in (
+                   'energy_readings_time_finite', 'production_data_time_finite', 'environmental_data_time_finite',
+                   'machine_status_last_reading_time_finite', 'machine_status_last_production_time_finite',
+                   'machine_status_last_updated_finite', 'energy_baselines_training_start_finite',
+                   'energy_baselines_training_end_finite', 'anomalies_detected_at_finite', 'energy_tariffs_valid_from_finite',
+                   'energy_tariffs_valid_to_finite', 'carbon_factors_valid_from_finite', 'carbon_factors_valid_to_finite')
+               or c.conname = 'energy_readings_energy_type_not_empty' and pg_get_constraintdef(c.oid) not like '%btrim%'
+               or c.conname in (
+                      'factories_name_not_empty', 'factories_grid_region_not_empty', 'machines_name_not_empty',
+                      'energy_baselines_model_name_not_empty', 'anomalies_anomaly_type_not_empty',
+                      'energy_tariffs_name_not_empty', 'carbon_factors_region_not_empty')
+                  and pg_get_constraintdef(c.oid) like '%btrim%')
+    loop
+        execute format('alter table %s drop constraint %I', v.relation, v.name);
+    end loop;
+    for v in
+        select l.relation, l.name, l.condition
+        from (
+            select t.relation, t.relation || '_' || t.name as name, t.condition
+            from (values
+                ('factories', 'name_not_empty', $c$name ~ '[^[:space:]]'$c$),
+                ('factories', 'grid_region_not_empty', $c$grid_region ~ '[^[:space:]]'$c$),
+                ('machines', 'name_not_empty', $c$name ~ '[^[:space:]]'$c$),
+                ('energy_readings', 'energy_type_not_empty', $c$btrim(energy_type) <> ''$c$),
+                ('energy_baselines', 'model_name_not_empty', $c$model_name ~ '[^[:space:]]'$c$),
+                ('energy_baselines', 'model_version_positive', $c$model_version > 0$c$),
+                ('energy_baselines', 'coefficients_not_null', $c$coefficients <> 'null'$c$),
+                ('energy_baselines', 'feature_names_not_null', $c$array_position(feature_names, null) is null$c$),
+                ('anomalies', 'anomaly_type_not_empty', $c$anomaly_type ~ '[^[:space:]]'$c$),
+                ('anomalies', 'resolved_order', $c$resolved_at >= detected_at$c$),
+                ('energy_tariffs', 'name_not_empty', $c$name ~ '[^[:space:]]'$c$),
+                ('carbon_factors', 'region_not_empty', $c$region ~ '[^[:space:]]'$c$),
+                ('audit_log', 'event_type_not_empty', $c$event_type ~ '[^[:space:]]'$c$),
+                ('audit_log', 'action_not_empty', $c$action ~ '[^[:space:]]'$c$)) t (relation, name, condition)
+            union all
+            select c.relation, format('%s_%s_range', c.relation, regexp_replace(c.name, '^(training_\w+)_date$', '\1')),
+                   format(case when c.name in ('installation_date', 'valid_from', 'valid_to')
+                               then '%1$I >= ''0001-01-01'' and %1$I <= ''9999-12-31'''
+                               else '%1$I >= ''0001-01-01 00:00:00+00'' and %1$I < ''10000-01-01 00:00:00+00''' end, c.name)
+            from (values
+                ('energy_readings', 'time'), ('production_data', 'time'), ('environmental_data', 'time'),
+                ('factories', 'created_at'), ('factories', 'updated_at'),
+                ('machines', 'installation_date'), ('machines', 'created_at'), ('machines', 'updated_at'),
+                ('machine_status', 'last_reading_time'), ('machine_status', 'last_production_time'),
+                ('machine_status', 'alert_timestamp'), ('machine_status', 'last_updated'),
+                ('energy_baselines', 'training_start_date'), ('energy_baselines', 'training_end_date'),
+                ('energy_baselines', 'created_at'),
+                ('anomalies', 'detected_at'), ('anomalies', 'resolved_at'), ('anomalies', 'created_at'),
+                ('energy_tariffs', 'valid_from'), ('energy_tariffs', 'valid_to'), ('energy_tariffs', 'created_at'),
+                ('carbon_factors', 'valid_from'), ('carbon_factors', 'valid_to'), ('carbon_factors', 'created_at'),
+                ('audit_log', 'timestamp')) c (relation, name)) l
+        where not exists (
+            select from pg_constraint c
+            where c.conname = l.name and c.conrelid = format('public.%I', l.relation)::regclass)
+    loop
+        execute format('alter table public.%I add constraint %I check (%s)', v.relation, v.name, v.condition);
+    end loop;
+end
+$$;
 
 -- Each of these serves a query that a view, a function or a client sends; the unique keys serve the rest.
 create index if not exists idx_machines_mqtt_topic on public.machines (mqtt_topic);

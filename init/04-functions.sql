@@ -21,13 +21,18 @@ begin
     elsif not isfinite(p_start_time) or not isfinite(p_end_time) then
         raise exception '% is infinite', case when isfinite(p_start_time) then 'p_end_time' else 'p_start_time' end
             using errcode = 'invalid_parameter_value', hint = 'Give a finite time.';
+    elsif p_start_time < '0001-01-01 00:00:00+00' or p_end_time > '10000-01-01 00:00:00+00' then
+        raise exception '% % is not in the years 1 to 9999',
+            case when p_start_time < '0001-01-01 00:00:00+00' then 'p_start_time' else 'p_end_time' end,
+            case when p_start_time < '0001-01-01 00:00:00+00' then p_start_time else p_end_time end
+            using errcode = 'invalid_parameter_value', hint = 'Readings lie in those years.';
     elsif p_end_time <= p_start_time then
         raise exception 'p_end_time % is not after p_start_time %', p_end_time, p_start_time
             using errcode = 'invalid_parameter_value', hint = 'The range is half-open: [start, end), start before end.';
     end if;
 end
 $$;
-comment on function enms.require_range(timestamptz, timestamptz) is 'Raises 22023 for a NULL, infinite, reversed or empty range.';
+comment on function enms.require_range(timestamptz, timestamptz) is 'Raises 22023 for a NULL, infinite, reversed or empty range, and for years before 1 or after 9999.';
 
 -- A machine that exists, with what the KPIs need of it.
 create or replace function enms.require_machine(p_machine_id uuid) returns public.machines
@@ -692,7 +697,7 @@ begin
     perform enms.require_machine(p_machine_id);
     perform enms.require_range(p_start_time, p_end_time);
     if p_region is not null and not exists (select from carbon_factors c where c.region = p_region) then
-        raise exception 'unknown region "%" (p_region)', p_region
+        raise exception 'unknown region "%" (p_region)', left(p_region, 255)
             using errcode = 'no_data_found', hint = 'List them: select distinct region from carbon_factors.';
     end if;
     return query

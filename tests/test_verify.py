@@ -87,8 +87,8 @@ def test_readings_of_the_future_and_silent_machines_are_told_of(changed: psycopg
     changed.execute("update machine_status set last_reading_time = now() - interval '5 hours' where machine_id = (select id from machines where name = 'HVAC-Main')")
     results = {result.name: result.verdict.detail for result in verify(changed, "health")}
     assert "energy_readings: 1 up to" in results["readings in the future"]
-    # Milliseconds taken for seconds.
-    changed.execute("insert into production_data (time, machine_id) select '55000-01-01', id from machines limit 1")
+    # The last year that is stored.
+    changed.execute("insert into production_data (time, machine_id) select '9999-01-01', id from machines limit 1")
     results = {result.name: result.verdict.detail for result in verify(changed, "health")}
     assert "production_data: 1 up to 9999-01-01" in results["readings in the future"]
     assert "HVAC-Main (none for 15 minutes; status tells of 5 hours ago)" in results["machines that stopped reporting"]
