@@ -238,7 +238,7 @@ def edited(file: str, edit: Callable[[str], str]) -> Sources:
 
 STATIC = [
     ("01-extensions.sql", lambda t: t.replace("extension if not exists tablefunc", "extension if not exists cube"), "extensions of spec and init/", "cube (01-extensions.sql line 1"),
-    ("02-schema.sql", lambda t: t + "\ncreate table if not exists public.more (id int);", "tables of spec and init/", "more (02-schema.sql line 9"),
+    ("02-schema.sql", lambda t: t + "\ncreate table if not exists public.more (id int);", "tables of spec and init/", "more (02-schema.sql line 1"),
     ("02-schema.sql", lambda t: t + "\ncreate table if not exists public.factories (id int);", "objects defined once", "tables: factories"),
     ("02-schema.sql", lambda t: t.replace("    address       text,\n", ""), "columns of factories", "address text"),
     ("02-schema.sql", lambda t: t.replace("    address       text,\n", "    address text,\n    address text,\n"), "columns of factories", "twice: address text"),
