@@ -985,6 +985,10 @@ create or replace trigger audit_log_append_only
     for each statement execute function enms.keep_audit_log();
 
 -- Nothing for PUBLIC; the group roles get what they need here and in the files that follow.
+-- Who is in neither group does not get in. Temporary tables are for loading; a reader would fill the disk with them.
+revoke all on database :"DBNAME" from public;
+grant connect on database :"DBNAME" to enms_ingest, enms_reader;
+grant temporary on database :"DBNAME" to enms_ingest;
 revoke all on schema public from public;
 revoke all on schema enms from public;
 revoke all on all functions in schema enms from public;
@@ -1001,3 +1005,28 @@ grant select
        public.environmental_data, public.machine_status, public.energy_baselines, public.anomalies,
        public.energy_tariffs, public.carbon_factors, public.audit_log
     to enms_reader;
+
+-- TimescaleDB lets everybody call what works on its chunks and workers, and much of that does not ask whose they are:
+-- drop_chunk would delete a day of readings for anyone who can log in. What only reads stays as it is, and so do the
+-- policies, which do ask. PostgreSQL lets everybody store large objects.
+do $$
+declare
+    v_routine regprocedure;
+begin
+    for v_routine in
+        select p.oid
+        from pg_proc p
+        left join pg_depend d on d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
+        left join pg_extension e on e.oid = d.refobjid
+        where has_function_privilege('public', p.oid, 'execute')
+          and (p.oid::regproc::text in ('lo_creat', 'lo_create', 'lo_from_bytea')
+               or e.extname = 'timescaledb' and p.provolatile = 'v'
+                  and (p.proname = 'add_job'
+                       or p.pronamespace::regnamespace::text in ('_timescaledb_functions', '_timescaledb_internal')
+                          and p.proname !~ '_(size|stats|count|status|info|loaded|state|uuid|internal|command|columns|defaults|query)$'
+                          and p.proname !~ '^(policy|get|show|to|estimate|interval|range|subtract|chunk_id|jsonb)_'))
+    loop
+        execute format('revoke execute on routine %s from public', v_routine);
+    end loop;
+end
+$$;

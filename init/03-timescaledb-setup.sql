@@ -751,7 +751,8 @@ begin
                   hint = 'Use read committed: on an older snapshot two sessions would roll up one minute twice.';
     end if;
     -- Writers of history take turns while they commit, in one order whatever they wrote first.
-    perform pg_advisory_xact_lock(hashtext('enms.roll_up_history'));
+    -- By a lock on a table, as everybody may take an advisory one and would hold them all up.
+    lock table enms.schema_version in share row exclusive mode;
     for v_rollup in
         select c.hypertable_name as source, c.view_name, rtrim(c.view_definition, '; ') as definition, h.id,
                format('%I.%I', h.schema_name, h.table_name) as stored,

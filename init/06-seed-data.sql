@@ -64,5 +64,5 @@ select not exists (select from enms.schema_version) as first_boot \gset
 
 -- The completion marker stays last: it tells health check and verifier that every file ran to its end.
 insert into enms.schema_version (version, spec_digest) values
-    ('1.0.0', '5737f398d1542363abc0d1f59059de0334cbcf90ef38e015ba7fd04b73689ef7')
+    ('1.0.0', '5553af339c14476867c224ed8a5fb20f72ee112760f675a64d59baab69eaa216')
 on conflict do nothing;

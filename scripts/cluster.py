@@ -91,8 +91,10 @@ class Cluster:
         with open(self.data / "pg_hba.conf", "a") as rules:
             rules.write("\nhost all all all scram-sha-256\n")
 
-    def start(self, settings: Mapping[str, str] | None = None, timeout: float = 60) -> None:
+    def start(self, settings: Mapping[str, str] | None = None, timeout: float = 60, hba: Path | None = None) -> None:
         """Start the server in the background and wait until it answers; `settings` override `conf`.
+
+        `hba` is a file of rules that say who may connect, in place of the data folder's own.
 
         It survives the end of this process and of its terminal. `timeout` is in seconds; crash recovery
         is waited for without a limit as long as the server is alive.
@@ -109,12 +111,17 @@ class Cluster:
                 # The checkout is closed to the server's user, as in root's home folder: it gets a copy.
                 conf = f"{data}/postgresql.conf"
                 shutil.copyfile(self.conf, self.data / "postgresql.conf")
+            rules = {}
+            if hba:
+                rules = {"hba_file": f"{data}/{hba.name}"}
+                shutil.copyfile(hba, self.data / hba.name)
             flags = {
                 "config_file": conf,
                 "cluster_name": process.cluster_name(self.data),
                 "listen_addresses": self.address,
                 "port": str(self.port),
                 "unix_socket_directories": "",
+                **rules,
                 **(settings or {}),
             }
             command = [self._program("postgres"), "-D", data]

@@ -1,6 +1,7 @@
 """Finding the database: ENMS_DSN if it is set, else the engine that is up."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,8 +68,8 @@ def find() -> Database:
     """The database that every command works on; raises Failure if none is up."""
     if given := os.environ.get("ENMS_DSN"):
         try:
-            return Database({key: str(value) for key, value in conninfo.conninfo_to_dict(given).items()}, None)
-        except psycopg.ProgrammingError as error:
+            return Database(read_dsn(given), None)
+        except Failure as error:
             raise Failure(f"ENMS_DSN cannot be read: {error}", code=2) from None
     for engine in ENGINES:
         if database := on(engine):
@@ -85,6 +86,18 @@ def on(engine: ModuleType) -> Database | None:
     settings = read_settings()
     place = {"host": network.client_host(host), "port": str(port), "dbname": settings.database}
     return Database(place | {"user": settings.user, "password": settings.password}, engine)
+
+
+def read_dsn(text: str) -> dict[str, str]:
+    """Parameters of a connection string; raises Failure, which repeats nothing that could be a part of the password."""
+    try:
+        found = {key: str(value) for key, value in conninfo.conninfo_to_dict(text).items()}
+    except psycopg.ProgrammingError as error:
+        raise Failure(re.sub('("=")|"[^"]*"', lambda quoted: quoted[1] or '"…"', str(error))) from None
+    numbers = found.get("port", "").split(",")
+    if "@" in found.get("host", "") or not all(number.isdigit() for number in numbers if number):
+        raise Failure("its host holds an @, or its port is no number: in a URL, a password's @ is written %40, / %2F, : %3A, % %25")
+    return found
 
 
 @contextmanager

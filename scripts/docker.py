@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 
-from scripts import client, network, server
+from scripts import client, network, server, tls
 from scripts.console import Failure, say, step
 from scripts.settings import CHECKOUT, CONF, INIT, Settings, project
 
@@ -71,7 +71,13 @@ def up(settings: Settings) -> None:
         restarts = _restarts(container)
     _open_to_server()
     say(f"Image: {settings.image}")
-    run = subprocess.run([*_compose(), "up", "-d"], cwd=CHECKOUT, env=_environment(settings))
+    command, environment = [*_compose(), "up"], _environment(settings)
+    if settings.tls:
+        pem = tls.pem()
+        # Makes the volumes; where that fails, the start below says why.
+        subprocess.run([*command, "--no-start"], cwd=CHECKOUT, env=environment, capture_output=True)
+        tls.put(pem, _docker("volume", "ls", "-q", *_labelled("volume", "tls")), settings.image)
+    run = subprocess.run([*command, "-d"], cwd=CHECKOUT, env=environment)
     if run.returncode:
         raise Failure("docker compose could not start the database; its output above says why")
     try:
@@ -218,7 +224,7 @@ def _environment(settings: Settings | None = None) -> dict[str, str]:
 
 def _open_to_server() -> None:
     """Let the container's user read the mounted files, which a clone under umask 077 does not."""
-    closed = [path for path in (CONF, INIT, *INIT.glob("*.sql")) if not path.stat().st_mode & 0o004]
+    closed = [path for path in (CONF, INIT, tls.HBA.parent, *INIT.glob("*.sql"), *tls.HBA.parent.glob("*.conf")) if not path.stat().st_mode & 0o004]
     for path in closed:
         path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
     if closed:

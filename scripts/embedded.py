@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from scripts import debian, network, process, server
+from scripts import account, debian, network, process, server, tls
 from scripts.cluster import Cluster
 from scripts.console import Failure, say, step
 from scripts.server import Installation
@@ -48,7 +48,7 @@ def up(settings: Settings) -> None:
         say(f"Server: {installation}")
         flags = _memory_flags()
         with step("Starting the database"):
-            _cluster(installation, settings).start(flags)
+            _start(_cluster(installation, settings), settings, flags)
 
 
 def down() -> None:
@@ -87,6 +87,8 @@ def where() -> str:
 
 def _first_boot(settings: Settings) -> None:
     network.require_free_port(settings.address, settings.port)
+    if settings.tls:
+        tls.pem()
     installation = _choose()
     say(f"Server: {installation}")
     flags = _memory_flags()
@@ -95,7 +97,7 @@ def _first_boot(settings: Settings) -> None:
     try:
         with step("Creating the database"):
             cluster.create()
-            cluster.start(flags)
+            _start(cluster, settings, flags)
             cluster.create_database(settings.database)
     except BaseException:
         # There is nothing in it yet, so that the next make up can simply try again.
@@ -144,6 +146,21 @@ def _recorded() -> Installation:
 
 def _cluster(installation: Installation, settings: Settings) -> Cluster:
     return Cluster(installation, STATE, settings.port, settings.password, user=settings.user, address=settings.address)
+
+
+def _start(cluster: Cluster, settings: Settings, flags: dict[str, str]) -> None:
+    """Start the server, with TLS if .env says so."""
+    if not settings.tls:
+        cluster.start(flags)
+        return
+    text = tls.pem()
+    path = DATA / tls.PEM
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(text)
+    if owner := account.server_account():
+        os.chown(path, owner.pw_uid, owner.pw_gid)
+    cluster.start(flags | {"ssl": "on", "ssl_cert_file": tls.PEM, "ssl_key_file": tls.PEM}, hba=tls.HBA)
 
 
 def _stop() -> None:

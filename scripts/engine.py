@@ -6,7 +6,7 @@ import subprocess
 import sys
 from types import ModuleType
 
-from scripts import client, connection, docker, embedded
+from scripts import client, connection, docker, embedded, network
 from scripts.backup import listing, restore as restoring, save
 from scripts.connection import ENGINES
 from scripts.console import Failure, complain, say, step
@@ -45,6 +45,8 @@ def up(options: argparse.Namespace) -> int:
         refused = docker.why_not(settings.image)
         engine, why = (embedded, f"because {refused}") if refused else (docker, "because Docker can be used")
     say(f"Engine: {engine.NAME}, {why}")
+    if not settings.tls and not network.is_local(settings.address):
+        say(f"Note: {settings.address} is open to other machines, and what they send and read goes in clear text: see ENMS_TLS in .env")
     engine.up(settings)
     database = connection.on(engine)
     if database is None:

@@ -29,6 +29,11 @@ def require_free_port(address: str, port: int) -> None:
         raise Failure(f"port {port} is in use by another program: set another, as in ENMS_PORT={port + 1}, in .env")
 
 
+def is_local(address: str) -> bool:
+    """True if only this machine can connect to a server that listens on the address."""
+    return address in ("localhost", "::1") or address.startswith("127.")
+
+
 def client_host(address: str) -> str:
     """Where a client on this machine finds a server that listens on the address."""
     return "127.0.0.1" if address in ("0.0.0.0", "*") else address

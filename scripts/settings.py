@@ -22,6 +22,7 @@ class Settings:
     address: str
     port: int
     image: str
+    tls: bool = False
 
 
 def value(name: str, default: str) -> str:
@@ -51,6 +52,9 @@ def read_settings() -> Settings:
     port = value("ENMS_PORT", "5432")
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise Failure(f"ENMS_PORT is {port!r}: set it to a port number, 1 to 65535")
+    tls = value("ENMS_TLS", "off")
+    if tls not in ("on", "off"):
+        raise Failure(f"ENMS_TLS is {tls!r}: set it to on or off")
     return Settings(
         user=value("POSTGRES_USER", "enms_user"),
         database=value("POSTGRES_DB", "enms"),
@@ -58,6 +62,7 @@ def read_settings() -> Settings:
         address=value("ENMS_BIND", "127.0.0.1"),
         port=int(port),
         image=value("ENMS_IMAGE", "timescale/timescaledb:2.29.2-pg17"),
+        tls=tls == "on",
     )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -23,6 +24,17 @@ def docker(*arguments: str, **options) -> str | None:
         return None
     run = subprocess.run(["docker", *arguments], capture_output=True, text=True, **options)
     return run.stdout.strip() if run.returncode == 0 else None
+
+
+def own_address() -> str:
+    """An address of this machine that is not loopback; skips the test if it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Sends nothing; it only asks which way such packets would go.
+            probe.connect(("198.51.100.1", 9))
+        except OSError:
+            pytest.skip("this machine has no address but loopback")
+        return probe.getsockname()[0]
 
 
 def image() -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -15,10 +16,10 @@ from conftest import CHECKOUT, free_port
 from pytest_docker.plugin import Services
 
 import compose
-from compose import docker
+from compose import docker, own_address
 
 pytestmark = pytest.mark.docker
-PARTS = "docker-compose.yml", "postgresql.conf", "init", ".env.example"
+PARTS = "docker-compose.yml", "postgresql.conf", "init", "scripts/hba", ".env.example"
 # Docker checks the health every 5 s and needs 6 failures in a row.
 HEALTH_TURNS = 90
 
@@ -28,6 +29,7 @@ def copy_of_checkout(folder: Path, **settings: object) -> Path:
     folder.mkdir(parents=True)
     for part in PARTS:
         source = CHECKOUT / part
+        (folder / part).parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / part)
     lines = [line for line in (folder / ".env.example").read_text().splitlines() if line.split("=")[0] not in settings]
     (folder / ".env").write_text("\n".join([*lines, *(f"{name}={value}" for name, value in settings.items())]) + "\n")
@@ -109,18 +111,58 @@ def test_health_follows_the_marker(connection: psycopg.Connection, container: st
     eventually(lambda: health(container) == "healthy", "healthy with the marker")
 
 
-def test_the_container_is_hardened_and_keeps_the_password_to_itself(container: str, settings: dict[str, object]) -> None:
+def inside(container: str, command: str) -> str:
+    """Output of a shell command in the running container, errors included."""
+    run = subprocess.run(["docker", "exec", container, "sh", "-c", command], capture_output=True, text=True)
+    return run.stdout + run.stderr
+
+
+def test_the_running_container_is_hardened(container: str, settings: dict[str, object]) -> None:
+    status = dict(line.split(":\t", 1) for line in inside(container, "cat /proc/1/status").splitlines() if ":\t" in line)
+    assert "0" not in status["Uid"].split() and "0" not in status["Gid"].split()
+    assert {int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
+    # Mode 2 is a filter of system calls.
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    for path in "/x", "/usr/x", "/etc/postgresql/x", "/docker-entrypoint-initdb.d/x", "/etc/postgresql/hba/x", "/etc/postgresql/tls/x":
+        assert "Read-only file system" in inside(container, f"touch {path}"), path
+    mounts = {fields[1]: set(fields[3].split(",")) for fields in map(str.split, inside(container, "cat /proc/mounts").splitlines())}
+    for path in "/", "/etc/postgresql/postgresql.conf", "/docker-entrypoint-initdb.d", "/etc/postgresql/hba", "/etc/postgresql/tls":
+        assert "ro" in mounts[path], path
+    for path in "/tmp", "/run/postgresql", "/dev/shm":
+        assert mounts[path] >= {"rw", "nosuid", "nodev", "noexec"}, path
+    assert "Permission denied" in inside(container, "cp /bin/true /tmp/x; /tmp/x; rm -f /tmp/x")
+    assert "No such file" in inside(container, "ls /var/run/docker.sock")
+    assert inside(container, "df --output=size -k /dev/shm || df -k /dev/shm").split().count("1048576") == 1
+    # By the first or the second version of control groups.
+    assert int(inside(container, "cat /sys/fs/cgroup/memory.max 2>&- || cat /sys/fs/cgroup/memory/memory.limit_in_bytes")) == 8 << 30
+    assert int(inside(container, "cat /sys/fs/cgroup/pids.max 2>&- || cat /sys/fs/cgroup/pids/pids.max")) == 512
+    own = {"HOME", "HOSTNAME", "PATH", "PWD", "OLDPWD", "SHLVL", "_"}
+    names = {line.partition("=")[0] for line in inside(container, "env").splitlines()}
+    of_image = {line.partition("=")[0] for line in json.loads(docker("image", "inspect", "--format", "{{json .Config.Env}}", str(settings["ENMS_IMAGE"])))}
+    assert names - own - of_image == {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD", "POSTGRES_INITDB_ARGS"}
     facts = json.loads(docker("inspect", container))[0]
-    host = facts["HostConfig"]
-    assert host["ReadonlyRootfs"] and "no-new-privileges:true" in host["SecurityOpt"] and host["CapDrop"] == ["ALL"]
-    assert host["ShmSize"] == 1 << 30 and facts["Config"]["StopTimeout"] == 120
-    assert host["PortBindings"]["5432/tcp"] == [{"HostIp": "127.0.0.1", "HostPort": str(settings["ENMS_PORT"])}]
-    mounts = {m["Destination"]: m["RW"] for m in facts["Mounts"]}
-    assert mounts["/etc/postgresql/postgresql.conf"] is False and mounts["/docker-entrypoint-initdb.d"] is False
-    status = docker("exec", container, "cat", "/proc/1/status")
-    assert "NoNewPrivs:\t1" in status and "CapEff:\t0000000000000000" in status
+    assert facts["Config"]["StopTimeout"] == 120 and facts["Config"]["StopSignal"] == "SIGINT" and not facts["HostConfig"]["Privileged"]
+    assert facts["HostConfig"]["PortBindings"]["5432/tcp"] == [{"HostIp": "127.0.0.1", "HostPort": str(settings["ENMS_PORT"])}]
+
+
+def test_inside_the_container_too_nobody_gets_in_without_the_password(container: str, connection: psycopg.Connection, settings: dict[str, object]) -> None:
+    for host in "127.0.0.1", "/run/postgresql":
+        assert "no password supplied" in inside(container, f"psql -X -w -h {host} -U enms_user enms -c 'select 1'"), host
+    rules = connection.execute("select type, auth_method from pg_hba_file_rules").fetchall()
+    assert set(rules) == {("local", "scram-sha-256"), ("host", "scram-sha-256")}
     logs = subprocess.run(["docker", "logs", container], capture_output=True, text=True)
     assert settings["POSTGRES_PASSWORD"] not in logs.stdout + logs.stderr + docker("top", container)
+
+
+def test_the_port_is_closed_to_other_addresses(container: str, settings: dict[str, object]) -> None:
+    away, port = own_address(), settings["ENMS_PORT"]
+    with pytest.raises(psycopg.OperationalError, match="refused"):
+        psycopg.connect(host=away, port=port, user="enms_user", password="x", connect_timeout=5)
+    # From a container, in a network of its own, the address of the machine is another machine's.
+    for host in away, "172.17.0.1":
+        command = ["docker", "run", "--rm", "--entrypoint=psql", str(settings["ENMS_IMAGE"]), f"host={host} port={port} user=enms_user password=x connect_timeout=5", "-c", "select 1"]
+        run = subprocess.run(command, capture_output=True, text=True)
+        assert run.returncode == 2 and re.search("refused|timeout|unreachable", run.stderr), run.stderr
 
 
 def test_restart_keeps_the_data(connection: psycopg.Connection, container: str, settings: dict[str, object]) -> None:

@@ -100,6 +100,8 @@ def objects_of(statement: Statement) -> list[str]:
         named = re.search(r" on (?:function |schema )?(.*) (?:to|from) ", words)[1]
         if named.startswith("all functions"):
             return ["enms.is_timezone" if statement.file == "02-schema.sql" else "enms.require_range"]
+        if named.startswith("database"):
+            return ["this database"]
         return [name.strip().removeprefix("public.") for name in re.sub(r"\([^)]*\)", "", named).split(",")]
     found = re.search(r"^(?:comment on (?:materialized )?\w+|create (?:or replace )?[\w ]*?(?:if not exists)?|insert into|alter (?:materialized )?\w+|:create_rollup"
                       r"|select \w+\(')\s*(?<!\w)([\w.]*\"?[\w.-]+\"?)(?= |\(|'|$)", words)  # fmt: skip
@@ -255,7 +257,7 @@ STATIC = [
     ("02-schema.sql", lambda t: t.replace("create role enms_reader", "-- create role enms_reader"), "roles of spec and init/", "enms_reader"),
     ("02-schema.sql", lambda t: t.replace("rolname = 'enms_reader'", "rolname = 'enms_ingest'"), "02-schema.sql can be run again", "role enms_reader"),
     ("02-schema.sql", lambda t: t.replace("stable parallel safe strict", "volatile strict"), "function enms.is_timezone", "parallel unsafe"),
-    ("02-schema.sql", lambda t: t.replace("to enms_ingest;", "to enms_ingest, enms_viewer;", 1), "grants to enms_viewer", "select on factories"),
+    ("02-schema.sql", lambda t: t.replace("machines to enms_ingest;", "machines to enms_ingest, enms_viewer;", 1), "grants to enms_viewer", "select on factories"),
     ("02-schema.sql", lambda t: t + "\ngrant select on public.factories to public;", "grants to PUBLIC after 06-seed-data.sql", "select on factories"),
     ("03-timescaledb-setup.sql", lambda t: t.replace("materialized_only = false", "materialized_only = true"), "rollups are real-time", "without it"),
     ("03-timescaledb-setup.sql", lambda t: t.replace("drop_after => interval '90 days'", "drop_after => interval '91 days'", 1), "retention policy of energy_readings", "91 days"),

@@ -53,8 +53,8 @@ def find_target(dsn: str | None = None) -> Target:
     dsn = dsn or os.environ.get("ENMS_DSN")
     if dsn:
         try:
-            return Target(make_conninfo(dsn), False)
-        except (psycopg.Error, ValueError) as error:
+            return Target(make_conninfo(**connection.read_dsn(dsn)), False)
+        except (Failure, psycopg.Error, ValueError) as error:
             raise Fatal(f"the DSN cannot be read: {one_line(error)}", ExitCode.USAGE) from None
     if any(name in os.environ for name in ("PGHOST", "PGSERVICE", "PGDATABASE")):
         return Target("", False)

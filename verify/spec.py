@@ -166,7 +166,7 @@ def _check_table(value: Any, shape: Table, where: str) -> None:
 def _check_names(content: Table) -> None:
     """Raise ValueError if the spec refers to an object that it does not declare."""
     relations = content["tables"].keys() | content["rollups"].keys() | content["views"].keys() | content["sequences"].keys()
-    objects = relations | content["functions"].keys() | {"schema public", "schema enms"}
+    objects = relations | content["functions"].keys() | {"schema public", "schema enms", "this database"}
     for name in content["hypertables"]:
         _known(name, content["tables"], f"hypertables.{name}")
     for name, rollup in content["rollups"].items():

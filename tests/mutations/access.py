@@ -38,6 +38,8 @@ def changes(spec: Spec, sources: Sources) -> Iterator[Change]:
             for line in declaration["columns"]:
                 column = line.split()[0]
                 yield Change("grant of a column", check, f"column {name}.{column}", f'grant update ("{column}") on {name} to {role}')
+        if role == "public":
+            yield Change("call for everybody", "functions that everybody may call", "lo_creat", "grant execute on function lo_creat(integer) to public")
         for what in ("create on schema public", "create on database"):
             name = "this database" if what.endswith("database") else "schema public"
             on = "database {database}" if what.endswith("database") else "schema public"
@@ -60,9 +62,12 @@ def _all(spec: Spec) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield name, ("execute",)
     for name in "schema public", "schema enms":
         yield name, ("usage",)
+    yield "this database", ("connect", "temporary")
 
 
 def _object(spec: Spec, name: str) -> str:
+    if name == "this database":
+        return "database {database}"
     if name in spec.functions:
         return f"function {name}"
     return f"sequence {name}" if name in spec.sequences else name

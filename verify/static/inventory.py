@@ -30,7 +30,7 @@ class Inventory:
 def take(statements: Iterable[Statement]) -> Inventory:
     """The inventory of statements that run in this order."""
     found = Inventory()
-    public = {"usage on schema public"}
+    public = {"usage on schema public", "connect on this database", "temporary on this database"}
     file = ""
     for statement in statements:
         if statement.file != file:
@@ -66,7 +66,7 @@ def _add(found: Inventory, public: set[str], statement: Statement, kind: str, na
 
 def _privileges(found: Inventory, objects: str, privileges: list[str]) -> Iterator[str]:
     """Privileges in the words of the spec for the objects of a GRANT or REVOKE."""
-    kind, names = re.fullmatch(r"(all functions in schema|function|schema|sequence|table)?\s*(.*)", objects).groups()
+    kind, names = re.fullmatch(r"(all functions in schema|function|schema|sequence|table|database)?\s*(.*)", objects).groups()
     for name in items(names):
         if kind == "all functions in schema":
             targets = [function for function in found.of("functions") if function.startswith(f"{name}.") or (name == "public" and "." not in function)]
@@ -74,7 +74,8 @@ def _privileges(found: Inventory, objects: str, privileges: list[str]) -> Iterat
             function, _, types = name.partition("(")
             targets = [_signature(found, unqualified(function), types.rstrip(")"))]
         else:
-            targets = [f"schema {name}" if kind == "schema" else unqualified(name)]
+            # A file of init/ can name no database but the one that psql is in.
+            targets = ["this database" if kind == "database" else f"schema {name}" if kind == "schema" else unqualified(name)]
         yield from (f"{privilege} on {target}" for target in targets for privilege in privileges)
 
 
