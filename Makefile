@@ -41,7 +41,7 @@ logs: .venv/ready ## Show the end of the server's log (ARGS=-f follows it)
 verify: .venv/ready ## Compare the database with its specification (ARGS='--format json' is passed on)
 	$(RUN) verify $(ARGS)
 
-apply: .venv/ready ## Run init/ again: brings functions and views up to date
+apply: .venv/ready ## Bring the database up to this checkout's schema, and its TimescaleDB up to the server's
 	$(RUN) apply
 
 backup: ## Back up the running database into backups/, keeping the newest 7

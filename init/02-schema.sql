@@ -4,7 +4,7 @@
 \set ON_ERROR_STOP on
 set client_min_messages = warning;
 -- On a busy database a trigger is replaced when its table is free for a moment, or this file stops and is run again.
-set lock_timeout = '10s';
+select set_config('lock_timeout', '10s', false) where current_setting('lock_timeout') = '0' \g /dev/null
 
 -- Helpers and bookkeeping live apart from the objects that clients name.
 create schema if not exists enms;
@@ -332,6 +332,27 @@ comment on column public.environmental_data.cop is 'Coefficient of performance.'
 comment on column public.environmental_data.vibration_mm_s is 'Vibration velocity, mm/s.';
 comment on column public.environmental_data.metadata is 'Free facts.';
 
+-- Databases made before these keys began with the time get them here, compressed chunks included. Only what is not
+-- compressed is indexed anew, meanwhile the table takes no readings.
+do $$
+declare
+    v_key record;
+begin
+    for v_key in
+        select c.conrelid::regclass as readings, c.conname as name, k.columns
+        from (values ('energy_readings_machine_time_type_unique', 'time, machine_id, energy_type'),
+                     ('production_data_machine_time_unique', 'time, machine_id'),
+                     ('environmental_data_machine_time_unique', 'time, machine_id')) k (name, columns)
+        join pg_constraint c on c.conname = k.name and c.connamespace = 'public'::regnamespace
+        join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
+        where a.attname <> 'time'
+    loop
+        execute format('alter table %s drop constraint %I', v_key.readings, v_key.name);
+        execute format('alter table %s add constraint %I unique (%s)', v_key.readings, v_key.name, v_key.columns);
+    end loop;
+end
+$$;
+
 -- The present state of each machine, one row per machine, overwritten as status arrives.
 create table if not exists public.machine_status (
     machine_id               uuid           not null,
@@ -551,6 +572,22 @@ comment on column public.energy_tariffs.is_time_of_use is 'True for a band of ho
 comment on column public.energy_tariffs.is_active is 'False where retired.';
 comment on column public.energy_tariffs.created_at is 'When the row was made.';
 comment on column public.energy_tariffs.metadata is 'Free facts.';
+
+-- An earlier text of this check said the same by subtraction.
+do $$
+begin
+    if exists (select from pg_constraint
+               where conrelid = 'public.energy_tariffs'::regclass and conname = 'energy_tariffs_time_of_use_complete'
+                 and pg_get_constraintdef(oid) like '%end_hour - start_hour%') then
+        alter table public.energy_tariffs drop constraint energy_tariffs_time_of_use_complete;
+        alter table public.energy_tariffs add constraint energy_tariffs_time_of_use_complete check (
+            not is_time_of_use
+            or (start_hour is not null and end_hour is not null and start_hour <> end_hour
+                and not (start_hour = 24 and end_hour = 0)
+                and applicable_days is not null and cardinality(applicable_days) > 0));
+    end if;
+end
+$$;
 
 -- Emission factors of electricity by region and first day.
 create table if not exists public.carbon_factors (
@@ -990,7 +1027,7 @@ revoke all on database :"DBNAME" from public;
 grant connect on database :"DBNAME" to enms_ingest, enms_reader;
 grant temporary on database :"DBNAME" to enms_ingest;
 revoke all on schema public from public;
-revoke all on schema enms from public;
+revoke all on schema enms from public, enms_ingest;
 revoke all on all functions in schema enms from public;
 revoke all on function public.update_updated_at_column() from public;
 grant usage on schema public to enms_ingest, enms_reader;

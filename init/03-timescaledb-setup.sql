@@ -8,7 +8,7 @@
 \set ON_ERROR_STOP on
 -- create_hypertable advises against varchar, which the clients' contract fixes: not worth a line in any log.
 set client_min_messages = error;
-set lock_timeout = '10s';
+select set_config('lock_timeout', '10s', false) where current_setting('lock_timeout') = '0' \g /dev/null
 select set_config('log_min_messages', 'error', false) from pg_roles where rolname = current_user and rolsuper \g /dev/null
 -- Set-up calls return rows that a boot log has no use for.
 \o /dev/null
@@ -946,6 +946,22 @@ revoke all
     on function enms.history_horizon(), enms.roll_up_history(), enms.note_deleted_history(), enms.feed_rollups()
     from public;
 
+-- Triggers of an earlier version, which rolled history up at once and not at commit.
+do $$
+declare
+    v_old record;
+begin
+    for v_old in
+        select t.tgname as name, t.tgrelid::regclass as readings
+        from pg_trigger t
+        where t.tgrelid in ('public.energy_readings'::regclass, 'public.production_data'::regclass, 'public.environmental_data'::regclass)
+          and t.tgname ~ '_history_on_(insert|update|delete)$' and t.tgfoid = 'enms.roll_up_history()'::regprocedure
+    loop
+        execute format('drop trigger %I on %s', v_old.name, v_old.readings);
+    end loop;
+end
+$$;
+
 create or replace trigger energy_readings_feed_rollups_on_insert
     after insert on public.energy_readings
     referencing new table as new_rows
@@ -1040,6 +1056,19 @@ create or replace trigger environmental_data_history_noted_on_delete
     select add_continuous_aggregate_policy('public.energy_by_carrier_1hour',
         start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes',
         buckets_per_batch => 8760, if_not_exists => true);
+
+    -- Policies of an earlier version, which had no batches; their hours, and whether they run, stay as they are.
+    do $$
+    begin
+        perform alter_job(j.job_id, config => j.config || jsonb_build_object('buckets_per_batch', b.buckets))
+        from timescaledb_information.jobs j
+        join _timescaledb_catalog.continuous_agg c on c.mat_hypertable_id = (j.config ->> 'mat_hypertable_id')::integer
+        join (values ('_1min$', 1440), ('_15min$', 2880), ('_1hour$', 8760), ('_(1day|daily)$', 3650)) b (suffix, buckets)
+          on c.user_view_name ~ ('^(energy_readings|energy_by_carrier|production_data|environmental_data|environmental_degree_days)' || b.suffix)
+         and c.user_view_schema = 'public'
+        where j.proc_name = 'policy_refresh_continuous_aggregate' and not j.config ? 'buckets_per_batch';
+    end
+    $$;
 
     -- Raw is compressed after 7 days and dropped after 90. The rollups are kept for good, those of a minute, by far
     -- the largest, compressed once their refresh no longer reaches them.

@@ -9,6 +9,28 @@
 \set ON_ERROR_STOP on
 set client_min_messages = warning;
 
+-- Helpers of earlier versions that take other arguments now. Views of such a version may still read them, so they get
+-- another name here, and are dropped when 05 has replaced the views.
+do $$
+declare
+    v_old text;
+begin
+    foreach v_old in array array[
+        'enms.machine_figures(uuid, timestamptz, timestamptz, uuid, text)',
+        'enms.machine_figures(uuid[], timestamptz, timestamptz, uuid, text)',
+        'enms.energy_slices(uuid, timestamptz, timestamptz)',
+        'enms.energy_slices(uuid, timestamptz, timestamptz, boolean)',
+        'enms.production_slices(uuid, timestamptz, timestamptz)',
+        'enms.production_slices(uuid, timestamptz, timestamptz, boolean)',
+        'enms.range_parts(timestamptz, timestamptz)',
+        'enms.range_parts(timestamptz, timestamptz, boolean)'] loop
+        if to_regprocedure(v_old) is not null then
+            execute format('alter function %s rename to %I', v_old, 'superseded_' || split_part(split_part(v_old, '(', 1), '.', 2));
+        end if;
+    end loop;
+end
+$$;
+
 -- A range that every KPI accepts.
 create or replace function enms.require_range(p_start_time timestamptz, p_end_time timestamptz) returns void
 language plpgsql stable parallel safe

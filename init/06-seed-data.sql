@@ -64,5 +64,5 @@ select not exists (select from enms.schema_version) as first_boot \gset
 
 -- The completion marker stays last: it tells health check and verifier that every file ran to its end.
 insert into enms.schema_version (version, spec_digest) values
-    ('1.0.0', '5553af339c14476867c224ed8a5fb20f72ee112760f675a64d59baab69eaa216')
+    ('1.1.0', '92f4a594f6db4b846a2bc4171160e8147923236ad90d755f3eb564ebd8310bcd')
 on conflict do nothing;

@@ -65,6 +65,7 @@ def up(settings: Settings) -> None:
     restarts = 0
     if container is None:
         network.require_free_port(settings.address, settings.port)
+        _require_major(settings.image)
     elif _health(container) == "healthy":
         return
     else:
@@ -133,7 +134,11 @@ def _wait(settings: Settings, restarts: int) -> None:
     while (health := _health(container)) != "healthy":
         state = _docker("inspect", "--format", "{{.State.Status}}", container)
         ended = state in ("exited", "dead", None) or _restarts(container) > restarts
-        half_built = not ended and _half_built(settings)
+        try:
+            half_built = not ended and _half_built(settings)
+        except psycopg.errors.UndefinedFile:
+            # The database wants another TimescaleDB than the image has, and will never be healthy; it is kept up to be updated.
+            return
         if ended or half_built or health == "unhealthy":
             logs = ["docker", "logs", container]
             log = subprocess.run(logs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -161,10 +166,24 @@ def _half_built(settings: Settings) -> bool:
     try:
         with psycopg.connect(**place, user=settings.user, password=settings.password, connect_timeout=3) as session:
             return session.execute(MARKED).fetchone() == (None,) or session.execute(MARKER).fetchone() is None
+    except psycopg.errors.UndefinedFile:
+        raise
     except psycopg.OperationalError as error:
         if "password authentication failed" in str(error):
             raise Failure(client.wrong_password(where())) from None
         return False
+
+
+def _require_major(image: str) -> None:
+    """Raise Failure if the volume was made by another major version of PostgreSQL than the image's, before anything is started."""
+    volume = _docker("volume", "ls", "-q", *_labelled("volume", "data"))
+    if not volume:
+        return
+    mounted = ["run", "--rm", "--network=none", "--entrypoint=sh", f"--volume={volume}:/data:ro", image]
+    told = re.match(r"(\d+)\s.*PostgreSQL\) (\d+)", _docker(*mounted, "-c", "cat /data/PG_VERSION && postgres --version") or "")
+    if told and told[1] != told[2]:
+        before, after = f"ENMS_IMAGE of PostgreSQL {told[1]}", f"ENMS_IMAGE={image}"
+        raise Failure(server.other_major(where(), int(told[1]), f"{image} is {told[2]}", before, after))
 
 
 def _health(container: str) -> str | None:

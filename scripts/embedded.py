@@ -141,6 +141,9 @@ def _recorded() -> Installation:
         if (installation.major, installation.edition) == (record["major"], record["edition"]):
             return installation
     made_by = f"PostgreSQL {record['major']} with the {record['edition']} edition of TimescaleDB"
+    if other := next((other.major for other in found if other.edition == record["edition"]), None):
+        before, after = f"PostgreSQL {record['major']} installed again", f"{other} alone"
+        raise Failure(server.other_major(str(DATA), record["major"], f"this machine has {other} only", before, after))
     raise Failure(f"{DATA} was made by {made_by}, which this machine has no more: install it again")
 
 

@@ -6,11 +6,11 @@ import subprocess
 import sys
 from types import ModuleType
 
-from scripts import client, connection, docker, embedded, network
+from scripts import connection, docker, embedded, network, upgrade
 from scripts.backup import listing, restore as restoring, save
 from scripts.connection import ENGINES
-from scripts.console import Failure, complain, say, step
-from scripts.settings import CHECKOUT, ENV, INIT, keep_backups, read_settings, write_env
+from scripts.console import Failure, complain, say
+from scripts.settings import CHECKOUT, ENV, keep_backups, read_settings, write_env
 
 VERIFY_WAIT = 60
 # libpq's variables that would lead the verifier elsewhere.
@@ -51,6 +51,8 @@ def up(options: argparse.Namespace) -> int:
     database = connection.on(engine)
     if database is None:
         raise Failure("the database went down right after it was started: make logs says why")
+    if advice := upgrade.advice(database):
+        raise Failure(f"the database is up, but {advice}")
     if _verify(["--wait", str(VERIFY_WAIT)], left_out=(*PLACE, "ENMS_DSN")):
         raise Failure("the database is up, but the verifier did not pass it; its report above says why")
     say(f'Connect: psql "{database.dsn}" (password: POSTGRES_PASSWORD in .env), or make psql')
@@ -79,10 +81,8 @@ def verify(options: argparse.Namespace) -> int:
 
 
 def apply(options: argparse.Namespace) -> None:
-    """Run init/ again, which brings functions and views up to date and changes nothing else."""
-    database = connection.find()
-    with step("Running init/"):
-        client.run_sql_files(database.psql(), database.environment, INIT)
+    """Bring the database's schema, and its TimescaleDB, up to this checkout's and the server's."""
+    upgrade.apply(connection.find())
 
 
 def backup(options: argparse.Namespace) -> None:
@@ -134,10 +134,12 @@ def status(options: argparse.Namespace) -> int:
                    current_setting('timescaledb.license', true),
                    date_trunc('second', now() - pg_postmaster_start_time())::text,
                    pg_size_pretty(pg_database_size(current_database())),
-                   to_regclass('enms.schema_version') is not null
+                   to_regclass('enms.schema_version') is not null,
+                   (select default_version from pg_available_extensions
+                    where name = 'timescaledb' and default_version <> installed_version)
             """
         ).fetchone()
-        version, timescaledb, licence, uptime, size, marked = facts
+        version, timescaledb, licence, uptime, size, marked, brought = facts
         marker = (
             marked
             and session.execute(
@@ -146,11 +148,12 @@ def status(options: argparse.Namespace) -> int:
             ).fetchone()
         )
     edition = {"timescale": "community", "apache": "apache-2"}.get(licence, licence)
+    outdated = f"; the server brings {brought}: make apply" if brought else ""
     lines = {
         "engine": database.engine.NAME if database.engine else "elsewhere (ENMS_DSN)",
         "address": database.dsn,
         "server": f"PostgreSQL {version}",
-        "TimescaleDB": f"{timescaledb} ({edition} edition)" if timescaledb else "not installed",
+        "TimescaleDB": f"{timescaledb} ({edition} edition){outdated}" if timescaledb else "not installed",
         "up for": uptime,
         "size": size,
         "data": database.engine.where() if database.engine else "there",

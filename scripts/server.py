@@ -100,6 +100,12 @@ def inspect(bindir: Path, origin: str = "host") -> Installation:
     return Installation(bindir, major, version, timescaledb, COMMUNITY if community else APACHE, origin)
 
 
+def other_major(place: str, made_by: int, found: str, before: str, after: str) -> str:
+    """What to say where the server's major version is not the data's; `before` and `after` say how to start each of them."""
+    why = f"{place} was made by PostgreSQL {made_by}, and {found}: a new major version takes the data by a backup and a restore only"
+    return f"{why}. With {before}: make up, make backup, make clean; then with {after}: make up, make restore FILE=backups/NAME"
+
+
 def memory_flags(available: int | None = None) -> dict[str, str]:
     """Settings that fit postgresql.conf to `available` bytes, by default this machine's; empty from 8 GB up."""
     share = (available or memory_bytes()) / FULL_MEMORY

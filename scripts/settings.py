@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,11 @@ def keep_backups() -> int:
     if not (text.isascii() and text.isdigit() and int(text)):
         raise Failure(f"ENMS_KEEP_BACKUPS is {text!r}: set it to the number of backups to keep, 1 or more", code=2)
     return int(text)
+
+
+def schema_version() -> str:
+    """Version of this checkout's schema."""
+    return tomllib.loads((CHECKOUT / "verify" / "spec.toml").read_text())["version"]
 
 
 def read_settings() -> Settings:

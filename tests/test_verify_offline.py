@@ -18,7 +18,7 @@ from verify.text import duration, seconds
     ("edit", "says"),
     [
         (lambda t: "", "declares nothing"),
-        (lambda t: t.replace('version = "1.0.0"', ""), "version is missing"),
+        (lambda t: t.replace('version = "1.1.0"', ""), "version is missing"),
         (lambda t: t.replace("[enums]", "[enums"), "cannot be read"),
         (lambda t: t.replace("[tables.factories]\ncolumns", "[tables.factories]\ncolums"), "meant is columns?"),
         (lambda t: t.replace('chunk_interval = "1 day"', 'chunk_interval = "daily"', 1), "is no interval"),

@@ -19,7 +19,7 @@ from verify.static.inventory import take
 PAUSE, LONGEST_PAUSE = 0.25, 1
 # s, after which a log is told again, so that it does not look dead.
 REPEAT = 30
-STOPPED = "If init/ does not run at this moment, see the server's log for what stopped it, then make apply."
+STOPPED = "If init/ does not run at this moment, see the server's log for what stopped it, then start over: make clean, make up; of another version: make apply."
 OBJECTS = """
 select replace(n.nspname || '.', 'public.', '') || o.name
 from (select relnamespace, relname::text from pg_class union all select pronamespace, proname::text from pg_proc) o (namespace, name)

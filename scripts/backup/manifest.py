@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from pathlib import Path
 
 from scripts.backup import archive
@@ -96,9 +95,3 @@ def differences(content: dict, found: dict[str, dict]) -> list[str]:
                 lines.append(f"{name}: {what} {found[name][what]} instead of {value}")
                 break
     return sorted(lines)
-
-
-def schema_version(init: Path) -> str:
-    """The schema version that init/ writes into the completion marker."""
-    last = sorted(init.glob("*.sql"))[-1].read_text()
-    return re.search(r"insert into enms\.schema_version.*?'([^']+)'", last, re.S)[1]

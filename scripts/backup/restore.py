@@ -11,7 +11,7 @@ from psycopg import sql
 from scripts.backup import archive, digests, listing, manifest, roles, source, store, swap, trials, verdict
 from scripts.connection import Database
 from scripts.console import Failure, count_step, say, step
-from scripts.settings import INIT, backups_folder
+from scripts.settings import backups_folder, schema_version
 
 # A number for pg_advisory_lock that no one else has a reason to use.
 LOCK = 0x656E6D73
@@ -78,7 +78,7 @@ def _restored(database: Database, folder: Path, suffix: str) -> Iterator[tuple[p
     content = manifest.load(folder)
     with _errors(), store.interruptible(), source.open_session(database, "postgres") as session:
         server = _server(session)
-        manifest.require_fit(folder, content, server, manifest.schema_version(INIT))
+        manifest.require_fit(folder, content, server, schema_version())
         manifest.require_whole(folder, content)
         archive.require_readable(database, server["major"], folder / store.DUMP)
         made = []

@@ -15,7 +15,7 @@ def plan(spec: Spec) -> Iterator[Check]:
 def _marker(context: Context) -> Verdict:
     rows, spec = context.catalog.rows("marker"), context.spec
     if not rows:
-        return failed("missing: init/ did not run to its end", "See the server's log for the file that stopped, then make apply.")
+        return failed("missing: init/ did not run to its end", "See the server's log for the file that stopped, then start over: make clean, make up.")
     if any((row["version"], row["digest"]) == (spec.version, spec.digest) for row in rows):
         return PASSED
     newest = rows[0]
