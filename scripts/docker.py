@@ -18,6 +18,9 @@ NAME = "docker"
 SERVICE = "postgres"
 MARKED = "select to_regclass('enms.schema_version')"
 MARKER = "select from enms.schema_version limit 1"
+OTHERS = "select from pg_database where not datistemplate and datname <> 'postgres' limit 1"
+# What initdb says first, and the image's entrypoint when init/ is over.
+FIRST_BOOT, COMPLETE = "The files belonging to this database system will be owned by", "init process complete"
 
 
 def why_not(image: str) -> str | None:
@@ -143,35 +146,49 @@ def _wait(settings: Settings, restarts: int) -> None:
             logs = ["docker", "logs", container]
             log = subprocess.run(logs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             # Only what init/ left half-way may be deleted; a database that was whole has data in it.
-            first = half_built or ("docker-entrypoint-initdb.d" in log.stdout and "init process complete" not in log.stdout)
+            first = half_built or (FIRST_BOOT in log.stdout and COMPLETE not in log.stdout)
             advice = "put that right, then make clean and make up" if first else "put that right, then make up; the data is kept"
-            raise Failure(f"{_cause(log.stdout, half_built)} ({advice})")
+            raise Failure(f"{_cause(log.stdout, first)} ({advice})")
         time.sleep(0.3)
 
 
-def _cause(log: str, half_built: bool) -> str:
-    """Why the database did not become healthy, from the container's log."""
+def _cause(log: str, first: bool) -> str:
+    """Why the database did not become healthy, from the container's log; `first` says that init/ has not run to its end."""
     # psql's error in a file of init/ comes before whatever the restarted server says about half a database.
     if error := re.search(r"psql:/docker-entrypoint-initdb\.d/(.*(?:ERROR|FATAL|error):.*)", log):
         return f"init/{error[1]}"
-    if half_built:
-        return "the database's first boot did not reach its end"
-    return f"the container did not become healthy: {client.reason(log)}"
+    reason = client.reason(log)
+    if first:
+        told = reason == client.DISK_FULL or any(mark in reason for mark in ("FATAL:", "PANIC:", "error:"))
+        return f"the database's first boot did not reach its end{f': {reason}' if told else ''}"
+    return f"the container did not become healthy: {reason}"
 
 
 def _half_built(settings: Settings) -> bool:
     """True if the server answers but has no completion marker: it opens its port only when init/ is over."""
-    host, port = address() or (settings.address, settings.port)
-    place = {"host": network.client_host(host), "port": port, "dbname": settings.database}
     try:
-        with psycopg.connect(**place, user=settings.user, password=settings.password, connect_timeout=3) as session:
+        with _session(settings, settings.database) as session:
             return session.execute(MARKED).fetchone() == (None,) or session.execute(MARKER).fetchone() is None
     except psycopg.errors.UndefinedFile:
         raise
     except psycopg.OperationalError as error:
         if "password authentication failed" in str(error):
             raise Failure(client.wrong_password(where())) from None
+        if f'database "{settings.database}" does not exist' not in str(error):
+            return False
+    try:
+        with _session(settings, "postgres") as session:
+            if session.execute(OTHERS).fetchone() is None:
+                return True
+    except psycopg.OperationalError:
         return False
+    raise Failure(f"{where()} has no database {settings.database}: set POSTGRES_DB in .env to the name that it was made with")
+
+
+def _session(settings: Settings, database: str) -> psycopg.Connection:
+    host, port = address() or (settings.address, settings.port)
+    place = {"host": network.client_host(host), "port": port, "dbname": database}
+    return psycopg.connect(**place, user=settings.user, password=settings.password, connect_timeout=3)
 
 
 def _require_major(image: str) -> None:

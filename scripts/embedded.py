@@ -37,13 +37,15 @@ def address() -> tuple[str, int] | None:
 def up(settings: Settings) -> None:
     """Start the server; at the first boot choose one, make the database and run init/."""
     with _alone():
+        if has_data() and _read_record().get("complete") is False:
+            # A command that was killed leaves its server behind, and it must not be taken for a database.
+            _stop()
+            raise Failure("the database's first boot did not reach its end: make clean, then make up")
         if is_up():
             return
         if not has_data():
             _first_boot(settings)
             return
-        if not _read_record().get("complete"):
-            raise Failure("the database's first boot did not reach its end: make clean, then make up")
         installation = _recorded()
         say(f"Server: {installation}")
         flags = _memory_flags()

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from types import ModuleType
@@ -20,6 +21,8 @@ PLACE = "PGHOST", "PGHOSTADDR", "PGPORT", "PGUSER", "PGDATABASE", "PGSERVICE"
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code is 0, 1 for a failure, 2 for wrong usage, or that of psql or the verifier."""
     options = _parse(sys.argv[1:] if arguments is None else arguments)
+    # Ended by whatever started it, as by Ctrl-C: what it has begun is put in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return options.run(options) or 0
     except Failure as failure:
@@ -38,8 +41,8 @@ def up(options: argparse.Namespace) -> int:
     engine, why = _choose(options.engine)
     if not ENV.exists():
         _require_no_data()
-        write_env()
-        say("Wrote .env with a random password")
+        if write_env():
+            say("Wrote .env with a random password")
     settings = read_settings()
     if engine is None:
         refused = docker.why_not(settings.image)
@@ -203,7 +206,7 @@ def _choose(wanted: str) -> tuple[ModuleType | None, str]:
 def _require_no_data() -> None:
     """A database was made with a password that a new .env would not know."""
     for engine in ENGINES:
-        if engine.has_data():
+        if engine.has_data() and not ENV.exists():
             raise Failure(f".env is missing, and with it the password of {engine.where()}: put it back, or make clean")
 
 

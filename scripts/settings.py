@@ -1,5 +1,6 @@
 """The checkout's folders and the settings in .env, which Compose reads in the same way."""
 
+import fcntl
 import os
 import secrets
 import tomllib
@@ -78,13 +79,20 @@ def project() -> str:
     return "".join(letter for letter in name.lower() if letter in "abcdefghijklmnopqrstuvwxyz0123456789_-").lstrip("_-")
 
 
-def write_env() -> None:
-    """Make .env from .env.example with a random password, readable by its owner alone."""
-    lines = EXAMPLE.read_text().splitlines(keepends=True)
-    text = "".join(
-        f"POSTGRES_PASSWORD={secrets.token_urlsafe(24)}\n" if line.strip() == "POSTGRES_PASSWORD=" else line
-        for line in lines
-    )
+def write_env() -> bool:
+    """Make .env from .env.example with a random password, readable by its owner alone; False if it is there by now."""
+    with open(EXAMPLE) as example:
+        # Of two commands at once the second would leave a password that the first one's database does not know.
+        fcntl.flock(example, fcntl.LOCK_EX)
+        if ENV.exists():
+            return False
+        _write_env("".join(
+            f"POSTGRES_PASSWORD={secrets.token_urlsafe(24)}\n" if line.strip() == "POSTGRES_PASSWORD=" else line for line in example
+        ))  # fmt: skip
+        return True
+
+
+def _write_env(text: str) -> None:
     part = ENV.with_name(".env.part")
     part.unlink(missing_ok=True)
     try:

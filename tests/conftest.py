@@ -70,6 +70,12 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    # By the tests' own records, which come from parallel workers too.
+    survived = [text for report in terminalreporter.getreports("passed") for name, text in report.user_properties if name == "faults"]
+    if survived:
+        terminalreporter.section("faults survived")
+        for line in survived:
+            terminalreporter.line(line)
     for edition, kinds in config.mutations.items():
         terminalreporter.section(f"changes of a live database, edition {edition}")
         terminalreporter.line(f"{'kind':<40}{'made and named':>16}{'refused by the server':>24}")

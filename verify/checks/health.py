@@ -89,9 +89,12 @@ def _agree(context: Context) -> Verdict:
 
 def _watermarks(context: Context) -> Verdict:
     """A refresh by hand takes readings of the future along, and what comes until then is not looked for in raw."""
-    ahead = [f"{row['name']}: {row['watermark']:%Y-%m-%d}" for row in context.catalog.rows("watermarks")]
+    rows = context.catalog.rows("watermarks")
+    ahead = [f"{row['name']}: {row['watermark']:%Y-%m-%d}" for row in rows]
+    # What has been rolled up of them goes too, from the lowest level up.
+    calls = " ".join(f"call refresh_continuous_aggregate('{row['name']}', date_trunc('day', now()), null);" for row in sorted(rows, key=lambda row: row["id"]))
     fix = (
-        "delete the readings of the future; then update _timescaledb_catalog.continuous_aggs_watermark set watermark = "
+        f"delete the readings of the future; then {calls} update _timescaledb_catalog.continuous_aggs_watermark set watermark = "
         "(extract(epoch from date_trunc('day', now())) * 1000000)::bigint where watermark > extract(epoch from now()) * 1000000;"
     )
     return Verdict(Outcome.FAILED, "new readings show after a refresh only, until", (), tuple(sorted(ahead)), fix) if ahead else PASSED
