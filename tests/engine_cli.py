@@ -2,6 +2,7 @@
 
 import os
 import pty
+import secrets
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,9 @@ class Checkout:
         self.python = sys.executable
         ours = ("ENMS_", "ENGINE", "ARGS", "BENCH_", "POSTGRES_", "PG", "COMPOSE_", "MAKE", "MFLAGS")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        self.environment = inherited | {name: str(value) for name, value in environment.items()}
+        # The folder's name, which Compose would take, is shared with other tests.
+        project = {"COMPOSE_PROJECT_NAME": f"enms-test-{secrets.token_hex(4)}"}
+        self.environment = inherited | project | {name: str(value) for name, value in environment.items()}
 
     def run(self, *arguments: str, user: int | None = None, stdin=subprocess.DEVNULL, **environment: object):
         """Run `python -m scripts.engine` with the arguments to its end."""
