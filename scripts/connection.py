@@ -26,6 +26,13 @@ class Database:
     engine: ModuleType | None
 
     @property
+    def name(self) -> str:
+        """The database's name; raises Failure if ENMS_DSN leaves it to libpq."""
+        if not self.parameters.get("dbname"):
+            raise Failure("ENMS_DSN names no database: add dbname= and its name", code=2)
+        return self.parameters["dbname"]
+
+    @property
     def dsn(self) -> str:
         """Connection string without the password, fit for a command line."""
         return conninfo.make_conninfo(**{key: value for key, value in self.parameters.items() if key != "password"})

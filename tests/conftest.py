@@ -46,18 +46,22 @@ def pytest_configure(config: pytest.Config) -> None:
     config.installations = _installations()
     # By edition and kind: changes of a live database that the verifier named, and those that the server refused.
     config.mutations = {}
+    # Longest time that a client waited for an answer, in seconds, by what went on.
+    config.pauses = {}
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     # A worker of pytest-xdist hands its counts to the process that prints them.
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["mutations"] = session.config.mutations
+        session.config.workeroutput["pauses"] = session.config.pauses
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node) -> None:
     for edition, kinds in getattr(node, "workeroutput", {}).get("mutations", {}).items():
         node.config.mutations.setdefault(edition, {}).update(kinds)
+    node.config.pauses.update(getattr(node, "workeroutput", {}).get("pauses", {}))
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -83,6 +87,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.line(f"{kind:<40}{made:>16}{refused:>24}")
         made, refused = (sum(counts[place] for counts in kinds.values()) for place in (0, 1))
         terminalreporter.line(f"{f'{len(kinds)} kinds':<40}{made:>16}{refused:>24}")
+    if config.pauses:
+        terminalreporter.section("longest pause of a client that writes")
+        for what, seconds in config.pauses.items():
+            terminalreporter.line(f"{what:<80}{seconds:>8.2f} s")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -8,7 +8,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from psycopg.conninfo import make_conninfo
+
 from scripts import client
+from scripts.backup.store import Damaged
 from scripts.connection import Database
 from scripts.console import Failure, bytes_step
 
@@ -46,7 +49,7 @@ def dump(database: Database, major: int, snapshot: str, file: Path) -> dict:
 
 def load(database: Database, major: int, dbname: str, file: Path) -> None:
     """Restore the archive into an empty database that is in TimescaleDB's restoring mode; raises Failure at the first error."""
-    command = [*_program(database, "pg_restore", major), "--exit-on-error", "--no-password", f"--dbname={dbname}"]
+    command = [*_program(database, "pg_restore", major), "--exit-on-error", "--no-password", f"--dbname={make_conninfo(dbname=dbname)}"]
     with (
         open(file, "rb") as source,
         tempfile.TemporaryFile() as errors,
@@ -70,7 +73,7 @@ def require_readable(database: Database, major: int, file: Path) -> None:
         command = [*_program(database, "pg_restore", major), "--list"]
         run = subprocess.run(command, env=database.environment, stdin=source, capture_output=True, text=True)
     if run.returncode:
-        raise Failure(f"{file} is no archive that pg_restore reads: {client.reason(run.stderr)}")
+        raise Damaged(f"{file} is no archive that pg_restore reads: {client.reason(run.stderr)}")
 
 
 def summary(file: Path) -> dict:
@@ -111,7 +114,9 @@ def _end(name: str, process: subprocess.Popen, errors) -> None:
     lines = [re.sub(rf"^{name}: ", "", line.strip()) for line in said.splitlines()]
     strange = [line for line in lines if line and line not in KNOWN]
     if code or strange:
-        raise Failure(f"{name} failed: {client.reason(said if code else strange[0])}")
+        why = client.reason(said if code else strange[0])
+        # What the server refuses of an archive is wrong with the archive; a lost connection or a full disk is not.
+        raise (Damaged if name == "pg_restore" and "ERROR:" in why else Failure)(f"{name} failed: {why}")
 
 
 def _program(database: Database, name: str, major: int) -> list[str]:

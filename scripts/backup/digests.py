@@ -6,12 +6,13 @@ import psycopg
 from psycopg import sql
 
 # Tables of the schema and of the user. A rollup is what is stored of it: the rest follows from the readings.
+# A materialized view is filled anew by a restore, so what it held may have been out of date.
 # TimescaleDB's bookkeeping goes along where a dump holds the whole of it.
 RELATIONS = """
 with own as (
     select c.oid, n.nspname, c.relname, format('%I.%I', n.nspname, c.relname) as name
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where c.relkind in ('r', 'p', 'm') and not c.relispartition and c.relpersistence <> 't'
+    where c.relkind in ('r', 'p') and not c.relispartition and c.relpersistence <> 't'
       and n.nspname !~ '^(pg_|_timescaledb_|timescaledb_)' and n.nspname <> 'information_schema'
       and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')),
 bookkeeping as (

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from scripts.backup import archive
-from scripts.backup.store import CHECKSUM, MANIFEST, write
+from scripts.backup.store import CHECKSUM, MANIFEST, Damaged, write
 from scripts.console import Failure, bytes_step
 
 FORMAT = "enms-backup/1"
@@ -25,9 +25,9 @@ def load(folder: Path) -> dict:
         text = (folder / MANIFEST).read_bytes()
         said = (folder / CHECKSUM).read_text(errors="replace").split()
     except FileNotFoundError as missing:
-        raise Failure(f"{folder} has no {Path(missing.filename).name}: it was not made by make backup, or {DAMAGED}") from None
+        raise Damaged(f"{folder} has no {Path(missing.filename).name}: it was not made by make backup, or {DAMAGED}") from None
     if said[:1] != [hashlib.sha256(text).hexdigest()]:
-        raise Failure(f"{folder / MANIFEST} is not as it was written: {DAMAGED}")
+        raise Damaged(f"{folder / MANIFEST} is not as it was written: {DAMAGED}")
     content = json.loads(text)
     if content.get("format") != FORMAT:
         raise Failure(f"{folder} is of the format {content.get('format')!r}, this version reads {FORMAT!r}: restore it with the version that made it")
@@ -35,9 +35,9 @@ def load(folder: Path) -> dict:
         try:
             size = (folder / name).stat().st_size
         except FileNotFoundError:
-            raise Failure(f"{folder} has no {name}: {DAMAGED}") from None
+            raise Damaged(f"{folder} has no {name}: {DAMAGED}") from None
         if size != file["bytes"]:
-            raise Failure(f"{folder / name} has {size:,} bytes instead of {file['bytes']:,}: {DAMAGED}")
+            raise Damaged(f"{folder / name} has {size:,} bytes instead of {file['bytes']:,}: {DAMAGED}")
     return content
 
 
@@ -46,7 +46,7 @@ def require_whole(folder: Path, content: dict) -> None:
     with bytes_step("Checking the files", sum(file["bytes"] for file in content["files"].values())) as advance:
         for name, file in content["files"].items():
             if archive.sha256(folder / name, advance) != file["sha256"]:
-                raise Failure(f"{folder / name} is not as it was written, its SHA-256 differs: {DAMAGED}")
+                raise Damaged(f"{folder / name} is not as it was written, its SHA-256 differs: {DAMAGED}")
 
 
 def require_fit(folder: Path, content: dict, server: dict, schema: str) -> None:

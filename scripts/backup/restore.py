@@ -15,11 +15,21 @@ from scripts.settings import backups_folder, schema_version
 
 # A number for pg_advisory_lock that no one else has a reason to use.
 LOCK = 0x656E6D73
+# What the database beside ours is called, after its name.
+SIDES = RESTORING, TRIAL = "restoring", "restore_test"
 SERVER = """
 select current_setting('server_version_num')::integer / 10000 as major,
        (select rolname from pg_roles where oid = 10) as superuser,
        array(select version from pg_available_extension_versions where name = 'timescaledb' order by 1) as versions,
        pg_try_advisory_lock(%s) as alone, (select rolsuper from pg_roles where rolname = current_user) as may
+"""
+# In the order of creation, and so of what is made of what.
+FILLED = """
+select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind = 'm' and c.relispopulated order by c.oid
+"""
+ROOM = r"""
+select max((regexp_match(line, '\s(\d+)\s+\d+%'))[1]::bigint) * 1024, pg_size_bytes(current_setting('max_wal_size')) from enms_room
 """
 
 
@@ -28,19 +38,19 @@ def restore(database: Database, file: str) -> None:
 
     `file` may also be what an earlier restore has kept, which then changes places with the database again.
     """
-    target = database.parameters["dbname"]
+    target = database.name
     if swap.is_kept(file, target):
         with _errors(), store.interruptible(), source.open_session(database, "postgres") as session:
             _server(session)
             if not swap.exists(session, file):
                 raise Failure(f"the server has no database {file}: make psql ARGS=-l lists them")
-            session.execute(sql.SQL("alter database {} allow_connections true").format(sql.Identifier(file)))
-            kept = _change_places(database, session, file)
+            opened = sql.SQL("alter database {} allow_connections true").format(sql.Identifier(file))
+            kept = _change_places(database, session, file, [opened])
         say(f"Back: {target} is what was kept as {file}")
     else:
         folder = store.find(file)
-        with _restored(database, folder, "restoring") as (session, side, content):
-            kept = _change_places(database, session, side)
+        with _restored(database, folder, RESTORING) as (session, side, content, at_once):
+            kept = _change_places(database, session, side, at_once)
         trials.record(folder, None)
         say(f"Restored: {target} is as of {content['created']}, {_extent(content)}")
     with source.open_session(database, "postgres") as session:
@@ -56,9 +66,9 @@ def trial(database: Database) -> None:
     if newest is None:
         raise Failure(f"there is no backup in {store.shown(backups_folder())}: make backup")
     try:
-        with _restored(database, newest, "restore_test") as (_, _, content):
+        with _restored(database, newest, TRIAL) as (_, _, content, _):
             pass
-    except Failure as failure:
+    except store.Damaged as failure:
         trials.record(newest, str(failure))
         raise
     trials.record(newest, None)
@@ -66,46 +76,51 @@ def trial(database: Database) -> None:
 
 
 @contextmanager
-def _restored(database: Database, folder: Path, suffix: str) -> Iterator[tuple[psycopg.Connection, str, dict]]:
+def _restored(database: Database, folder: Path, suffix: str) -> Iterator[tuple[psycopg.Connection, str, dict, list[sql.Composable]]]:
     """A verified copy of the backup in a database beside ours, which is dropped at the end if it still has that name.
 
-    Yields a session of the server's database postgres, the copy's name and the manifest.
+    Yields a session of the server's database postgres, the copy's name, the manifest, and the statements that belong to its
+    becoming the database.
     """
-    target = database.parameters["dbname"]
+    target = database.name
     side = f"{target}_{suffix}"
-    if len(swap.kept_name(side, store.EPOCH).encode()) > 63:
-        raise Failure(f"the name {target} is too long: a restore adds 25 characters, and PostgreSQL allows 63")
+    if len(swap.kept_name(target, store.EPOCH).encode()) > 63:
+        raise Failure(f"the name {target} is too long: a restore adds 24 characters, and PostgreSQL allows 63 bytes; alter database rename shortens it")
     content = manifest.load(folder)
     with _errors(), store.interruptible(), source.open_session(database, "postgres") as session:
         server = _server(session)
         manifest.require_fit(folder, content, server, schema_version())
         manifest.require_whole(folder, content)
         archive.require_readable(database, server["major"], folder / store.DUMP)
-        made = []
+        asked = json.loads((folder / store.ROLES).read_text())
+        for name in SIDES:
+            _drop(session, f"{target}_{name}")
+        roles.drop_made(session)
+        _require_room(session, content)
         try:
-            _drop(session, side)
             _create(session, side, content)
             copy = swap.beside(database, side)
             _extend(copy, folder, content)
-            made = roles.create_missing(session, json.loads((folder / store.ROLES).read_text()))
-            _set(session, side, content)
+            made = roles.create_missing(session, asked)
             archive.load(copy, server["major"], side, folder / store.DUMP)
+            _set(session, side, content)
             _compare(copy, content)
             _verify(copy, content)
-            yield session, side, content
+            limit = sql.SQL("alter database {} connection limit {}").format(sql.Identifier(side), content["connections"])
+            yield session, side, content, [limit, *roles.settle(asked, made)]
         finally:
-            # Still there if it did not become the database.
-            if _drop(session, side):
-                roles.drop(session, made)
-    if made and suffix == "restoring":
+            # Both are still there if it did not become the database.
+            _drop(session, side)
+            roles.drop_made(session)
+    if made and suffix == RESTORING:
         say(f"Created the roles that this server did not have: {', '.join(made)}")
 
 
-def _change_places(database: Database, session: psycopg.Connection, side: str) -> str | None:
+def _change_places(database: Database, session: psycopg.Connection, side: str, at_once: list[sql.Composable]) -> str | None:
     """Make `side` the database, with its jobs running; returns the name that the other is kept under."""
     with step("Changing places"):
         try:
-            return swap.swap(session, side, database.parameters["dbname"])
+            return swap.swap(session, side, database.name, at_once)
         finally:
             # Whichever it is now: its scheduler was cut off like every other session, and would stay away.
             swap.start_jobs(database)
@@ -129,9 +144,26 @@ def _server(session: psycopg.Connection) -> dict:
     return server
 
 
+def _require_room(session: psycopg.Connection, content: dict) -> None:
+    """Raise Failure before the data disk is full: that would bring the server down, and with it the running database."""
+    try:
+        with session.transaction():
+            session.execute("create temp table enms_room (line text) on commit drop")
+            # The server's own view, in a container or on another machine as well; it works in its data folder.
+            session.execute("copy enms_room from program 'df -kP .'")
+            free, wal = session.execute(ROOM).fetchone()
+    except psycopg.Error:
+        # Where the server has no df, or may not run it.
+        return
+    needed = content["size"] + min(content["size"], wal)
+    if free is not None and free < needed:
+        raise Failure(f"a restore needs about {needed / 1e6:,.0f} MB of the server's disk, {free / 1e6:,.0f} MB are free: free some space and try again")
+
+
 def _create(session: psycopg.Connection, side: str, content: dict) -> None:
-    statement = "create database {} template template0 encoding {} lc_collate {} lc_ctype {} connection limit {}"
-    literals = [sql.Literal(content[name]) for name in ("encoding", "collate", "ctype", "connections")]
+    # The limit keeps clients out, and marks the database as a restore's.
+    statement = "create database {} template template0 encoding {} lc_collate {} lc_ctype {} connection limit 0"
+    literals = [sql.Literal(content[name]) for name in ("encoding", "collate", "ctype")]
     session.execute(sql.SQL(statement).format(sql.Identifier(side), *literals))
 
 
@@ -145,8 +177,10 @@ def _extend(copy: Database, folder: Path, content: dict) -> None:
 
 
 def _set(session: psycopg.Connection, side: str, content: dict) -> None:
-    """Grants and settings of the database itself, which a dump leaves out."""
+    """Owner, comment, grants and settings of the database itself, which a dump leaves out."""
     name = sql.Identifier(side)
+    session.execute(sql.SQL("alter database {} owner to {}").format(name, sql.Identifier(content["owner"])))
+    session.execute(sql.SQL("comment on database {} is {}").format(name, sql.Literal(content["comment"])))
     session.execute(sql.SQL("revoke all on database {} from public").format(name))
     for grantee, privilege, grantable in content["acl"]:
         role = sql.Identifier(grantee) if grantee else sql.SQL("public")
@@ -165,7 +199,7 @@ def _compare(copy: Database, content: dict) -> None:
         session.execute("set timescaledb.restoring = off")
         wrong = manifest.differences(content, digests.digests(session, progress))
     if wrong:
-        raise Failure(f"what was restored is not what was backed up: {'; '.join(wrong[:3])}{' ...' if wrong[3:] else ''}")
+        raise store.Damaged(f"what was restored is not what was backed up: {'; '.join(wrong[:3])}{' ...' if wrong[3:] else ''}")
 
 
 def _verify(copy: Database, content: dict) -> None:
@@ -175,6 +209,9 @@ def _verify(copy: Database, content: dict) -> None:
             # Its jobs wait until it is the database. The scheduler waits for this transaction, so none gets to run.
             session.execute("select timescaledb_post_restore()")
             session.execute("select _timescaledb_functions.stop_background_workers()")
+        # pg_restore has filled them in restoring mode, which shows hypertables as empty.
+        for schema, name in session.execute(FILLED).fetchall():
+            session.execute(sql.SQL("refresh materialized view {}").format(sql.Identifier(schema, name)))
         with step("Analyzing the tables"):
             session.execute("analyze")
     with step("Verifying the restored database"):
@@ -182,15 +219,16 @@ def _verify(copy: Database, content: dict) -> None:
     if new:
         check, detail = next(iter(new.items()))
         more = f", and {len(new) - 1} more" if len(new) > 1 else ""
-        raise Failure(f"the verifier did not pass what was restored, as it did when it was backed up: {check}: {detail}{more}")
+        raise store.Damaged(f"the verifier did not pass what was restored, as it did when it was backed up: {check}: {detail}{more}")
 
 
-def _drop(session: psycopg.Connection, side: str) -> bool:
-    """Drop the copy, also one that a killed restore left; True if there was one."""
-    there = swap.exists(session, side)
+def _drop(session: psycopg.Connection, side: str) -> None:
+    """Drop the copy, also one that a killed restore left."""
+    there = session.execute("select datconnlimit from pg_database where datname = %s", [side]).fetchone()
+    if there and there[0] != 0:
+        raise Failure(f"there is a database {side}, which no restore has made: rename it or drop it")
     if there:
         session.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(side)))
-    return there
 
 
 def _extent(content: dict) -> str:

@@ -14,16 +14,20 @@ from scripts.settings import backups_folder, read_settings
 
 def save(database: Database, keep: int) -> None:
     """Back the database up into a folder of its own and delete what is older than the newest `keep`; raises Failure."""
+    name = database.name
     with store.alone():
         try:
             _save(database)
         except psycopg.Error as error:
             raise Failure(f"the backup failed: {' '.join(str(error).split())}") from None
-        store.rotate(keep, database.parameters["dbname"], next((path for path in store.backups() if trials.passed(path)), None))
+        store.rotate(keep, name, trials.passed)
 
 
 def _save(database: Database) -> None:
     began = time.monotonic()
+    with source.open_session(database) as session:
+        # What cannot be backed up is refused before anything else.
+        source.facts(session)
     with step("Verifying the database"):
         faults = verdict.failing(database)
     for check, detail in faults.items():

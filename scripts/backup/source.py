@@ -12,8 +12,11 @@ EDITIONS = {"timescale": COMMUNITY, "apache": APACHE}
 SESSION = {
     "timezone": "UTC", "datestyle": "ISO, YMD", "intervalstyle": "postgres", "extra_float_digits": "1", "bytea_output": "hex",
     "xmlbinary": "base64", "statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0",
-    # A password's hash is set in such a session.
-    "log_statement": "none", "log_min_duration_statement": "-1", "log_min_error_statement": "panic",
+    "default_transaction_read_only": "off",
+}  # fmt: skip
+# What only a superuser may set. A password's hash is set in such a session.
+QUIET = {
+    "log_statement": "none", "log_min_duration_statement": "-1", "log_min_error_statement": "panic", "pg_stat_statements.track_utility": "off",
 }  # fmt: skip
 FACTS = """
 select current_database() as database,
@@ -22,10 +25,10 @@ select current_database() as database,
        (select extversion from pg_extension where extname = 'timescaledb') as timescaledb,
        current_setting('timescaledb.license', true) as edition,
        current_setting('timescaledb.restoring', true) as restoring,
-       to_regclass('enms.schema_version') is not null as ours,
+       exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'enms' and c.relname = 'schema_version') as ours,
        (select rolname from pg_roles where oid = 10) as superuser,
        (select rolsuper from pg_roles where rolname = current_user) as may,
-       pg_encoding_to_char(encoding) as encoding, datcollate as collate, datctype as ctype, datconnlimit as connections,
+       pg_encoding_to_char(encoding) as encoding, (select rolname from pg_roles where oid = datdba) as owner, shobj_description(d.oid, 'pg_database') as comment, pg_database_size(d.oid) as size, datcollate as collate, datctype as ctype, datconnlimit as connections,
        (select json_agg(json_build_array(g.rolname, a.privilege_type, a.is_grantable))
         from aclexplode(coalesce(datacl, acldefault('d', datdba))) a left join pg_roles g on g.oid = a.grantee) as acl,
        (select json_agg(json_build_array(r.rolname, s.setconfig))
@@ -38,7 +41,8 @@ def open_session(database: Database, dbname: str | None = None) -> psycopg.Conne
     """An autocommit session in which values are printed the same everywhere; raises Failure."""
     name = {"dbname": dbname} if dbname else {}
     session = database.connect(autocommit=True, application_name="enms backup", **name)
-    for setting, value in SESSION.items():
+    superuser = session.info.parameter_status("is_superuser") == "on"
+    for setting, value in (SESSION | QUIET if superuser else SESSION).items():
         session.execute(sql.SQL("set {} = {}").format(sql.Identifier(setting), sql.Literal(value)))
     return session
 

@@ -1,16 +1,18 @@
 """The folder of backups: names, and files that are there whole or not at all."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from scripts import client
 from scripts.console import Failure, say
 from scripts.settings import CHECKOUT, backups_folder
 
@@ -18,6 +20,10 @@ STAMP = "%Y%m%dT%H%M%SZ"
 EPOCH = datetime.fromtimestamp(0, UTC)
 PART = ".part-"
 MANIFEST, CHECKSUM, DUMP, ROLES, TRIAL = "manifest.json", "manifest.sha256", "database.dump", "roles.json", "trial.json"
+
+
+class Damaged(Failure):
+    """A backup that cannot be relied on, wherever it is restored."""
 
 
 def stamped(database: str, moment: datetime) -> str:
@@ -101,6 +107,10 @@ def new(name: str) -> Iterator[Path]:
             _sync(path)
         part.rename(final)
         _sync(backups_folder())
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise Failure(f"no backup was made, in {backups_folder()} {client.DISK_FULL}, or name another place with ENMS_BACKUPS") from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -115,11 +125,16 @@ def write(path: Path, text: str) -> None:
     part.rename(path)
 
 
-def rotate(keep: int, database: str, passed: Path | None) -> None:
-    """Delete the backups of the database that are older than the newest `keep`, but not `passed`, which was tried out."""
-    own = [path for path in backups() if path.name == stamped(database, when(path.name))]
+def rotate(keep: int, database: str, passed: Callable[[Path], bool]) -> None:
+    """Delete the backups of the database that are older than the newest `keep`, but not the newest that `passed`.
+
+    A folder that was not made by make backup stays, whatever its name; so does a link, which somebody set.
+    """
+    named = [path for path in backups() if path.name == stamped(database, when(path.name)) and not path.is_symlink()]
+    own = [path for path in named if (path / MANIFEST).exists() and (path / CHECKSUM).exists()]
+    relied_on = next(filter(passed, own), None)
     for path in own[keep:]:
-        if path != passed:
+        if path != relied_on:
             # Out of its name first, so that a half-deleted backup is not taken for one.
             gone = path.rename(backups_folder() / f"{PART}{path.name}")
             shutil.rmtree(gone)

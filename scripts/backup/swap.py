@@ -14,7 +14,6 @@ from scripts.connection import Database
 # One statement, which the server carries through or takes back even if this process is killed. Whoever is connected is
 # cut off; a session that gets in between is met by the next turn.
 SWAP = """
-do $do$
 declare
     deadline constant timestamptz := clock_timestamp() + interval '30 seconds';
 begin
@@ -24,6 +23,7 @@ begin
         perform pg_stat_clear_snapshot();
         perform pg_terminate_backend(pid, 5000) from pg_stat_activity where datname in ({target_name}, {side_name});
         begin
+            {at_once}
             {keep}
             alter database {side} rename to {target};
             exit;
@@ -34,7 +34,6 @@ begin
         end;
     end loop;
 end
-$do$
 """
 # No jobs, and no client by mistake: it is to stay as it is.
 KEEP = "alter database {target} rename to {kept}; alter database {kept} allow_connections false;"
@@ -46,15 +45,19 @@ def kept_name(target: str, moment: datetime) -> str:
     return f"{target}_before_{moment.strftime(STAMP).lower()}"
 
 
-def swap(session: psycopg.Connection, side: str, target: str) -> str | None:
-    """Give `side` the name `target`; what had it is kept under the name returned, None if nothing had. Raises psycopg.Error."""
+def swap(session: psycopg.Connection, side: str, target: str, at_once: list[sql.Composable]) -> str | None:
+    """Give `side` the name `target`; what had it is kept under the name returned, None if nothing had. Raises psycopg.Error.
+
+    The statements `at_once` belong to the same transaction.
+    """
     kept = kept_name(target, datetime.now(UTC)) if exists(session, target) else None
     names = {"target": target, "side": side, "kept": kept or ""}
     identifiers = {key: sql.Identifier(name) for key, name in names.items() if name}
     keep = sql.SQL(KEEP).format(**identifiers) if kept else sql.SQL("")
-    session.execute(
-        sql.SQL(SWAP).format(**{key: identifiers[key] for key in ("target", "side")}, keep=keep, target_name=sql.Literal(target), side_name=sql.Literal(side))
-    )
+    names = {"target": identifiers["target"], "side": identifiers["side"], "target_name": target, "side_name": side}
+    statements = sql.SQL(" ").join(statement + sql.SQL(";") for statement in at_once)
+    body = sql.SQL(SWAP).format(**names, keep=keep, at_once=statements).as_string(session)
+    session.execute(sql.SQL("do {}").format(sql.Literal(body)))
     return kept
 
 
@@ -66,7 +69,7 @@ def start_jobs(database: Database) -> None:
 
 def is_kept(name: str, target: str) -> bool:
     """True for a name that kept_name() makes for `target`."""
-    return re.fullmatch(re.escape(target) + r"_before_\d{8}T\d{6}Z", name, re.IGNORECASE) is not None
+    return re.fullmatch(re.escape(target) + r"_before_\d{8}t\d{6}z", name) is not None
 
 
 def drop_kept(session: psycopg.Connection, target: str, but: str | None) -> list[str]:
