@@ -21,8 +21,10 @@ PLACE = "PGHOST", "PGHOSTADDR", "PGPORT", "PGUSER", "PGDATABASE", "PGSERVICE"
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code is 0, 1 for a failure, 2 for wrong usage, or that of psql or the verifier."""
     options = _parse(sys.argv[1:] if arguments is None else arguments)
-    # Ended by whatever started it, as by Ctrl-C: what it has begun is put in order.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Ended by whatever started it, as by Ctrl-C: what it has begun is put in order. Under nohup it goes on.
+    for number in signal.SIGTERM, signal.SIGHUP:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     try:
         return options.run(options) or 0
     except Failure as failure:

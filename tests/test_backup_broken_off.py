@@ -36,7 +36,7 @@ def test_interrupted(place: Server, backup: Path) -> None:
         with place.stopped(step, "backup") as running:
             interrupted(running, number)
         assert place.folders() == there and not place.left(), step
-    steps = {signal.SIGHUP: "archive:__enter__", signal.SIGINT: "restore:_compare", signal.SIGTERM: "swap:swap"}
+    steps = {signal.SIGHUP: "archive:__enter__", signal.SIGINT: "side:_compare", signal.SIGTERM: "swap:swap"}
     for number, step in steps.items():
         with place.stopped(step, "restore", str(backup)) as running:
             interrupted(running, number)

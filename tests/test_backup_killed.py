@@ -15,8 +15,8 @@ BACKUP = [
     "pathlib:rename#4", "pathlib:rename#6", "pathlib:rename#8", "store:_sync#6", "jobs:put_off#2", "pathlib:rename#10", "shutil:rmtree#2",
 ]  # fmt: skip
 RESTORE = [
-    "manifest:require_whole", "restore:_create", "restore:_extend", "manifest:require_edition", "roles:create_missing", "archive:load",
-    "archive:__enter__", "archive:_end", "restore:_set", "restore:_compare", "restore:_verify", "roles:settle", "swap:swap",
+    "manifest:require_whole", "side:_create", "side:_extend", "manifest:require_edition", "roles:create_missing", "archive:load",
+    "archive:__enter__", "archive:_end", "side:_set", "side:_compare", "side:_verify", "roles:settle", "swap:swap",
 ]  # fmt: skip
 # What comes once the databases have changed places.
 SWAPPED = ["swap:start_jobs", "trials:record", "swap:drop_kept"]

@@ -28,7 +28,9 @@ select current_database() as database,
        exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'enms' and c.relname = 'schema_version') as ours,
        (select rolname from pg_roles where oid = 10) as superuser,
        (select rolsuper from pg_roles where rolname = current_user) as may,
-       pg_encoding_to_char(encoding) as encoding, (select rolname from pg_roles where oid = datdba) as owner, shobj_description(d.oid, 'pg_database') as comment, pg_database_size(d.oid) as size, datcollate as collate, datctype as ctype, datconnlimit as connections,
+       pg_encoding_to_char(encoding) as encoding, datcollate as collate, datctype as ctype, datconnlimit as connections,
+       (select rolname from pg_roles where oid = datdba) as owner, shobj_description(d.oid, 'pg_database') as comment,
+       pg_database_size(d.oid) as size,
        (select json_agg(json_build_array(g.rolname, a.privilege_type, a.is_grantable))
         from aclexplode(coalesce(datacl, acldefault('d', datdba))) a left join pg_roles g on g.oid = a.grantee) as acl,
        (select json_agg(json_build_array(r.rolname, s.setconfig))
@@ -60,5 +62,5 @@ def facts(session: psycopg.Connection) -> dict:
         raise Failure(f"{name} is in TimescaleDB's restoring mode: select timescaledb_post_restore() in it, then try again")
     marker = session.execute("select version from enms.schema_version order by completed_at desc limit 1").fetchone()
     if marker is None:
-        raise Failure(f"init/ has not run to its end in {name}: make apply, then try again")
+        raise Failure(f"the first boot of {name} did not reach its end: make clean, then make up")
     return found | {"schema": marker[0], "edition": EDITIONS.get(found["edition"], found["edition"])}

@@ -6,7 +6,6 @@ import fcntl
 import os
 import re
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -72,7 +71,7 @@ def alone() -> Iterator[None]:
     """Keep other backups out; raises Failure if one is under way. What a killed one left is deleted."""
     place = backups_folder()
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with open(place / ".lock", "w") as lock, interruptible():
+    with open(place / ".lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -80,18 +79,6 @@ def alone() -> Iterator[None]:
         for leftover in place.glob(f"{PART}*"):
             shutil.rmtree(leftover)
         yield
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the work as Ctrl-C does, so that it is cleared up after."""
-    numbers = signal.SIGTERM, signal.SIGHUP
-    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """One database in the place of another, in one transaction."""
 
 import re
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -50,7 +51,11 @@ def swap(session: psycopg.Connection, side: str, target: str, at_once: list[sql.
 
     The statements `at_once` belong to the same transaction.
     """
-    kept = kept_name(target, datetime.now(UTC)) if exists(session, target) else None
+    kept = None
+    if exists(session, target):
+        # One that is kept already may be of this very second.
+        while exists(session, kept := kept_name(target, datetime.now(UTC))):
+            time.sleep(0.1)
     names = {"target": target, "side": side, "kept": kept or ""}
     identifiers = {key: sql.Identifier(name) for key, name in names.items() if name}
     keep = sql.SQL(KEEP).format(**identifiers) if kept else sql.SQL("")
