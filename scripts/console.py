@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 
@@ -56,7 +57,7 @@ def _under_way(doing: str, total: int | None, *columns: ProgressColumn) -> Itera
     if console.is_terminal:
         every = SpinnerColumn(), TextColumn("{task.description}"), *columns, TimeElapsedColumn()
         with Progress(*every, console=console, transient=True) as progress:
-            yield progress, progress.add_task(doing, total=total)
+            yield progress, progress.add_task(escape(doing), total=total)
         say(f"{doing} ... done in {time.monotonic() - started:.1f} s")
         return
     print(f"{doing} ...", end="", flush=True)

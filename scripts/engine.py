@@ -5,10 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from types import ModuleType
 
+import psycopg
+
 from scripts import connection, docker, embedded, network, upgrade
-from scripts.backup import listing, restore as restoring, save
+from scripts.backup import listing, restore as restoring, save, swap
 from scripts.connection import ENGINES
 from scripts.console import Failure, complain, say
 from scripts.settings import CHECKOUT, ENV, keep_backups, read_settings, write_env
@@ -58,6 +61,9 @@ def up(options: argparse.Namespace) -> int:
         raise Failure("the database went down right after it was started: make logs says why")
     if advice := upgrade.advice(database):
         raise Failure(f"the database is up, but {advice}")
+    # A restore that was killed as the databases changed places has left none.
+    with suppress(Failure, psycopg.Error):
+        swap.start_jobs(database)
     if _verify(["--wait", str(VERIFY_WAIT)], left_out=(*PLACE, "ENMS_DSN")):
         raise Failure("the database is up, but the verifier did not pass it; its report above says why")
     say(f'Connect: psql "{database.dsn}" (password: POSTGRES_PASSWORD in .env), or make psql')

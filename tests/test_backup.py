@@ -17,6 +17,7 @@ create role "Line ""4"" gateway" login password 'gateway-pw' in role enms_ingest
 grant team to clerk with admin option;
 alter role clerk set search_path to "$user", public, "Odd, schema";
 alter role clerk set work_mem to '8MB';
+alter role team set search_path = '';
 alter role clerk in database enms set statement_timeout to '33s';
 alter database enms set own.motto to 'it''s "quoted", \\ and more';
 alter database enms set search_path to "$user", public, own;
@@ -36,6 +37,8 @@ insert into own.parts values (1, 'a');
 create table own.empty ();
 create view own.hours as select bucket, sum(total_energy_kwh) as energy from public.energy_readings_1hour group by bucket;
 create materialized view own.total as select count(*) as readings from public.energy_readings;
+create materialized view own.rate as
+select 1.0 / count(*) as each from public.energy_readings where time < now() - interval '10 days' and time > now() - interval '30 days';
 create materialized view own.unfilled as select 1 as one with no data;
 create function own.twice(number integer) returns integer language sql immutable as 'select number * 2';
 create unlogged table own.cache as select 1 as one;
@@ -54,7 +57,7 @@ ROLES = """
 select rolname, rolcanlogin, rolconnlimit, rolvaliduntil, rolpassword, rolinherit,
        (select setconfig from pg_db_role_setting where setrole = a.oid and setdatabase = 0),
        array(select format('%s %s', roleid::regrole, admin_option) from pg_auth_members where member = a.oid order by 1)
-from pg_authid a where oid > 16384 order by 1
+from pg_authid a where oid >= 16384 order by 1
 """
 
 

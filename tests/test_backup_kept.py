@@ -51,11 +51,11 @@ def made(folder: Path, backup: Path, *days: int, database: str = "enms") -> list
 
 def test_the_newest_are_kept(folder: Path, backup: Path) -> None:
     made(folder, backup, 1, 2, 3, 4, 5)
-    store.rotate(3, "enms", trials.passed)
+    store.rotate(3, "enms", "", trials.passed)
     assert names(folder) == ["enms-20260103T010203Z", "enms-20260104T010203Z", "enms-20260105T010203Z"]
-    store.rotate(3, "enms", trials.passed)
+    store.rotate(3, "enms", "", trials.passed)
     assert len(names(folder)) == 3
-    store.rotate(1, "enms", trials.passed)
+    store.rotate(1, "enms", "", trials.passed)
     assert names(folder) == ["enms-20260105T010203Z"]
 
 
@@ -65,11 +65,11 @@ def test_the_newest_that_was_tried_out_is_kept(folder: Path, backup: Path) -> No
     trials.record(copies[3], "the disk ate it")
     # Another database's does not stand in for it.
     trials.record(made(folder, backup, 9, database="other")[0], None)
-    store.rotate(1, "enms", trials.passed)
+    store.rotate(1, "enms", "", trials.passed)
     assert names(folder) == ["enms-20260102T010203Z", "enms-20260105T010203Z", "other-20260109T010203Z"]
     # It was tried out again, and failed.
     trials.record(copies[1], "the disk ate it")
-    store.rotate(1, "enms", trials.passed)
+    store.rotate(1, "enms", "", trials.passed)
     assert names(folder) == ["enms-20260105T010203Z", "other-20260109T010203Z"]
 
 
@@ -83,8 +83,17 @@ def test_what_is_not_ours_stays(folder: Path, backup: Path, tmp_path: Path) -> N
     (folder / "enms-20260102T010203Z").touch()
     (folder / "enms-20260103T010203Z").symlink_to(shutil.copytree(backup, tmp_path / "elsewhere"))
     before = names(folder)
-    store.rotate(1, "enms", trials.passed)
+    store.rotate(1, "enms", "", trials.passed)
     assert names(folder) == before and (tmp_path / "elsewhere" / "manifest.json").exists()
+
+
+def test_backups_of_a_clock_that_ran_ahead_are_the_oldest(place: Server, folder: Path, backup: Path) -> None:
+    made(folder, backup, 1)
+    for day in "01", "02":
+        shutil.copytree(backup, folder / f"enms-209901{day}T010203Z")
+    new = place.backup(ENMS_KEEP_BACKUPS=2)
+    assert set(names(folder)) == {new.name, "enms-20260101T010203Z"}
+    assert new.name in place.done("restore-test")
 
 
 def test_rotation_follows_a_success_only(place: Server, folder: Path, backup: Path) -> None:
@@ -137,11 +146,14 @@ def test_list(place: Server, folder: Path, backup: Path) -> None:
 
 
 def test_trying_out(place: Server, folder: Path, backup: Path) -> None:
-    assert "there is no backup in" in error(place.run("restore-test"))
+    assert "there is no backup of enms in" in error(place.run("restore-test"))
     (old,) = made(folder, backup, 1)
     before = place.state()
     assert "Restored and verified: " in place.done("restore-test")
     assert "restored and verified" in place.done("backups")
+    # Another database's is none of its business.
+    made(folder, backup, 3, database="other")
+    assert old.name in place.done("restore-test")
     (newest,) = made(folder, backup, 2)
 
     # What is no fault of the backup is no mark against it.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backed_up import Server, backup, is_as_it_was, place, tidied, whole  # noqa: F401
+from backed_up import Server, backup, error, is_as_it_was, place, tidied, whole  # noqa: F401
 
 # Steps of scripts/backup by the call that they begin with.
 BACKUP = [
@@ -15,11 +15,11 @@ BACKUP = [
     "pathlib:rename#4", "pathlib:rename#6", "pathlib:rename#8", "store:_sync#6", "jobs:put_off#2", "pathlib:rename#10", "shutil:rmtree#2",
 ]  # fmt: skip
 RESTORE = [
-    "manifest:require_whole", "side:_create", "side:_extend", "manifest:require_edition", "roles:create_missing", "archive:load",
-    "archive:__enter__", "archive:_end", "side:_set", "side:_compare", "side:_verify", "roles:settle", "swap:swap",
+    "manifest:require_whole", "shell:create", "shell:extend", "manifest:require_edition", "roles:create_missing", "archive:load",
+    "archive:__enter__", "archive:_end", "shell:complete", "side:_compare", "side:_verify", "roles:settle", "swap:swap",
 ]  # fmt: skip
 # What comes once the databases have changed places.
-SWAPPED = ["swap:start_jobs", "trials:record", "swap:drop_kept"]
+SWAPPED = ["swap:start_jobs", "trials:record", "swap:all_kept"]
 
 
 def killed(process: subprocess.Popen, number: int = signal.SIGKILL) -> None:
@@ -59,6 +59,26 @@ def test_restore_killed_at_every_step(place: Server, backup: Path) -> None:
     place.done("restore-test")
     assert not place.left()
     is_as_it_was(place, before)
+
+
+def test_nobody_can_log_in_as_a_role_before_the_database_is_there(place: Server, backup: Path) -> None:
+    with place.stopped("archive:load", "restore", str(backup)) as running:
+        with place.connect("postgres") as session:
+            found = session.execute("select rolcanlogin, rolpassword from pg_authid where rolname = 'clerk'").fetchall()
+        killed(running)
+    assert found == [(False, None)]
+    place.done("restore-test", ENMS_BACKUPS=backup.parent)
+    assert "clerk" not in dict(place.roles())
+
+
+def test_what_cannot_be_the_database_is_not_gone_back_to(place: Server, tidied: None) -> None:
+    before = place.databases()["enms"]
+    with place.connect("postgres") as session:
+        session.execute("create database enms_before_20260101t000000z allow_connections false")
+    assert "can't be gone back to: enms_before_20260101t000000z is not an EnMS database" in error(place.run("restore", "enms_before_20260101t000000z"))
+    assert place.databases()["enms"] == before
+    with place.connect("postgres") as session:
+        assert session.execute("select datallowconn from pg_database where datname ~ 'before'").fetchone() == (False,)
 
 
 @pytest.mark.parametrize("step", SWAPPED)

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
@@ -17,7 +16,7 @@ from scripts.console import Failure, bytes_step
 
 BLOCK = 1 << 20
 # pg_restore commits thousands of times; what it wrote is on disk when the databases change places at the latest.
-OPTIONS = {"PGOPTIONS": "-c synchronous_commit=off"}
+OPTIONS = "-c synchronous_commit=off"
 # What pg_dump says of every TimescaleDB database, which a restore of the whole does not need.
 KNOWN = (
     "warning: there are circular foreign-key constraints on this table:", "warning: there are circular foreign-key constraints among these tables:",
@@ -27,9 +26,15 @@ KNOWN = (
 )  # fmt: skip
 
 
-def dump(database: Database, major: int, snapshot: str, file: Path) -> dict:
-    """Write an archive of the snapshot to `file`; returns its bytes and SHA-256. Raises Failure."""
+def dump(database: Database, major: int, snapshot: str, unfilled: list[list[str]], file: Path) -> dict:
+    """Write an archive of the snapshot to `file`; returns its bytes and SHA-256. Raises Failure.
+
+    `unfilled` are materialized views that pg_restore is not to fill: it would in restoring mode, where compressed chunks
+    read as empty.
+    """
     command = [*_program(database, "pg_dump", major), "--format=custom", f"--snapshot={snapshot}", "--no-password"]
+    for names in unfilled:
+        command.append("--exclude-table-data=" + ".".join('"{}"'.format(name.replace('"', '""')) for name in names))
     digest = hashlib.sha256()
     written = 0
     with (
@@ -76,26 +81,14 @@ def require_readable(database: Database, major: int, file: Path) -> None:
         raise Damaged(f"{file} is no archive that pg_restore reads: {client.reason(run.stderr)}")
 
 
-def summary(file: Path) -> dict:
-    """Bytes and SHA-256 of a file."""
-    return {"bytes": file.stat().st_size, "sha256": sha256(file)}
-
-
-def sha256(file: Path, advance: Callable[[int], None] = lambda more: None) -> str:
-    """SHA-256 of a file's content; `advance` is told how many more bytes were read."""
-    digest = hashlib.sha256()
-    with open(file, "rb") as source:
-        while block := source.read(BLOCK):
-            digest.update(block)
-            advance(len(block))
-    return digest.hexdigest()
-
-
 class _running:
     """A process that does not outlive the block."""
 
     def __init__(self, command: list[str], database: Database, **pipes) -> None:
-        self.process = subprocess.Popen(command, env=database.environment | OPTIONS, **pipes)
+        environment = database.environment
+        # What is said on stderr is compared with what is known, in English.
+        spoken = {"LC_ALL": "C", "PGOPTIONS": f"{environment.get('PGOPTIONS', '')} {OPTIONS}".strip()}
+        self.process = subprocess.Popen(command, env=environment | spoken, **pipes)
 
     def __enter__(self) -> subprocess.Popen:
         return self.process

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from scripts.console import Failure
+from scripts.console import say
 
 # The verifier takes a job as put off for good after its interval and 10 minutes.
 AHEAD, EVERY = "8 minutes", 120
@@ -22,7 +22,7 @@ with due as materialized (
       and coalesce(s.next_start, '-infinity') < now() + interval '{AHEAD}')
 select job_id, coalesce(was, now()), (select count(*) from alter_job(job_id, next_start => now() + interval '{AHEAD}')) from due
 """
-BACK = "select count(*) from alter_job(%s, next_start => greatest(%s, now()))"
+BACK = "select count(*) from alter_job(%s, next_start => greatest(%s, now()), if_exists => true)"
 
 
 @contextmanager
@@ -56,4 +56,5 @@ def put_off(connect: Callable[[], psycopg.Connection]) -> Iterator[None]:
                 for job, was in were.items():
                     session.execute(BACK, [job, was])
             except psycopg.Error as error:
-                raise Failure(f"the backup's session was cut off: {error}; compression and retention go on within {AHEAD}") from None
+                # Whether there is a backup does not hang on this.
+                say(f"Warning: compression and retention go on within {AHEAD} only: {' '.join(str(error).split())}")

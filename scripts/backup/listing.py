@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from scripts.backup import manifest, store, trials
@@ -23,7 +24,7 @@ def show() -> None:
     for column in "backup", "age", "size", "schema", "TimescaleDB", "verified":
         table.add_column(column, justify="right" if column in ("age", "size") else "left", no_wrap=column != "verified")
     for path in found:
-        table.add_row(path.name, age(path), *_told(path))
+        table.add_row(*map(escape, (path.name, age(path), *_told(path))))
     console = Console()
     if not console.is_terminal:
         # Piped, every backup is one whole line.
@@ -41,7 +42,7 @@ def age(path: Path) -> str:
 def _told(path: Path) -> tuple[str, str, str, str]:
     try:
         content = manifest.load(path)
-    except Failure as failure:
+    except (Failure, OSError, ValueError) as failure:
         return "", "", "", str(failure)
     size = sum(file["bytes"] for file in content["files"].values())
     made_by = f"{content['timescaledb']} ({content['edition']}, PostgreSQL {content['major']})"

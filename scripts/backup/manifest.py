@@ -4,11 +4,14 @@ import hashlib
 import json
 from pathlib import Path
 
-from scripts.backup import archive
-from scripts.backup.store import CHECKSUM, MANIFEST, Damaged, write
+from scripts.backup.store import CHECKSUM, DUMP, MANIFEST, ROLES, Damaged, sha256, write
 from scripts.console import Failure, bytes_step
 
 FORMAT = "enms-backup/1"
+NEEDED = {
+    "created", "database", "schema", "postgresql", "major", "timescaledb", "edition", "superuser", "owner", "comment", "locale", "encoding",
+    "connections", "acl", "settings", "size", "filled", "files", "failing", "relations",
+}  # fmt: skip
 DAMAGED = "this backup is damaged: take another one (make backups lists them)"
 
 
@@ -31,6 +34,8 @@ def load(folder: Path) -> dict:
     content = json.loads(text)
     if content.get("format") != FORMAT:
         raise Failure(f"{folder} is of the format {content.get('format')!r}, this version reads {FORMAT!r}: restore it with the version that made it")
+    if not (NEEDED <= content.keys() and {DUMP, ROLES} <= content["files"].keys()):
+        raise Damaged(f"{folder / MANIFEST} does not say all that a restore needs: {DAMAGED}")
     for name, file in content["files"].items():
         try:
             size = (folder / name).stat().st_size
@@ -45,7 +50,7 @@ def require_whole(folder: Path, content: dict) -> None:
     """Read every file back; raises Failure if one is not as it was written."""
     with bytes_step("Checking the files", sum(file["bytes"] for file in content["files"].values())) as advance:
         for name, file in content["files"].items():
-            if archive.sha256(folder / name, advance) != file["sha256"]:
+            if sha256(folder / name, advance) != file["sha256"]:
                 raise Damaged(f"{folder / name} is not as it was written, its SHA-256 differs: {DAMAGED}")
 
 

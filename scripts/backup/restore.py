@@ -1,5 +1,7 @@
 """make restore and make restore-test: into a database beside the running one, compared and verified there."""
 
+import contextlib
+
 import psycopg
 from psycopg import sql
 
@@ -20,29 +22,30 @@ def restore(database: Database, file: str) -> None:
             side.open_server(session)
             if not swap.exists(session, file):
                 raise Failure(f"the server has no database {file}: make psql ARGS=-l lists them")
-            opened = sql.SQL("alter database {} allow_connections true").format(sql.Identifier(file))
-            kept = _change_places(database, session, file, [opened])
+            _require_usable(database, session, file)
+            kept = _change_places(database, session, file, [])
+            _drop_kept(session, target, kept)
         say(f"Back: {target} is what was kept as {file}")
     else:
         folder = store.find(file)
         with side.restored(database, folder, side.RESTORING) as (session, copy, content, at_once):
             kept = _change_places(database, session, copy, at_once)
+            _drop_kept(session, target, kept)
+        if content["database"] != target:
+            say(f"Note: this is a backup of the database {content['database']}")
         trials.record(folder, None)
         say(f"Restored: {target} is as of {content['created']}, {_extent(content)}")
-    with source.open_session(database, "postgres") as session:
-        for name in swap.drop_kept(session, target, but=kept):
-            say(f"Dropped {name}, which the restore before this one had kept")
     if kept:
         say(f"Kept: what was {target} until now is {kept}; README, Backup and restore, says how to go back, or to take readings over")
 
 
 def trial(database: Database) -> None:
     """Restore the newest backup into a database that is thrown away, and say whether it can be relied on; raises Failure."""
-    newest = next(iter(store.backups()), None)
+    newest = next(iter(store.backups(database.name)), None)
     if newest is None:
-        raise Failure(f"there is no backup in {store.shown(backups_folder())}: make backup")
+        raise Failure(f"there is no backup of {database.name} in {store.shown(backups_folder())}: make backup")
     try:
-        with side.restored(database, newest, side.TRIAL) as (_, _, content, _):
+        with side.restored(database, newest, side.TRIED) as (_, _, content, _):
             pass
     except store.Damaged as failure:
         trials.record(newest, str(failure))
@@ -55,10 +58,39 @@ def _change_places(database: Database, session: psycopg.Connection, copy: str, a
     """Make `copy` the database, with its jobs running; returns the name that the other is kept under."""
     with step("Changing places"):
         try:
-            return swap.swap(session, copy, database.name, at_once)
-        finally:
-            # Whichever it is now: its scheduler was cut off like every other session, and would stay away.
+            kept = swap.swap(session, copy, database.name, at_once)
+        except BaseException:
+            # Its scheduler was cut off like every other session, and would stay away.
+            with contextlib.suppress(psycopg.Error, Failure):
+                swap.start_jobs(database)
+            raise
+        try:
             swap.start_jobs(database)
+        except (psycopg.Error, Failure) as error:
+            raise Failure(f"{database.name} is the restored one now, but its jobs could not be started, make up does: {' '.join(str(error).split())}") from None
+        return kept
+
+
+def _require_usable(database: Database, session: psycopg.Connection, kept: str) -> None:
+    """Open what was kept to connections; raises Failure, with it closed again, if it can't be the database."""
+    allow = sql.SQL("alter database {} allow_connections {}")
+    session.execute(allow.format(sql.Identifier(kept), sql.SQL("true")))
+    try:
+        with source.open_session(swap.beside(database, kept)) as inside:
+            source.facts(inside)
+    except (psycopg.Error, Failure) as error:
+        session.execute(allow.format(sql.Identifier(kept), sql.SQL("false")))
+        raise Failure(f"{kept} can't be gone back to: {' '.join(str(error).split())}") from None
+
+
+def _drop_kept(session: psycopg.Connection, target: str, kept: str | None) -> None:
+    for name in swap.all_kept(session, target):
+        if name != kept:
+            try:
+                session.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+                say(f"Dropped {name}, which the restore before this one had kept")
+            except psycopg.Error as error:
+                say(f"Warning: {name}, which the restore before this one had kept, can't be dropped: {' '.join(str(error).split())}")
 
 
 def _extent(content: dict) -> str:

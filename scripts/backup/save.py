@@ -17,19 +17,24 @@ def save(database: Database, keep: int) -> None:
     name = database.name
     with store.alone():
         try:
-            _save(database)
+            made = _save(database)
         except psycopg.Error as error:
             raise Failure(f"the backup failed: {' '.join(str(error).split())}") from None
-        store.rotate(keep, name, trials.passed)
+        store.rotate(keep, name, made, trials.passed)
 
 
-def _save(database: Database) -> None:
+def _save(database: Database) -> str:
     began = time.monotonic()
     with source.open_session(database) as session:
         # What cannot be backed up is refused before anything else.
         source.facts(session)
-    with step("Verifying the database"):
-        faults = verdict.failing(database)
+    faults = {}
+    try:
+        with step("Verifying the database"):
+            faults = verdict.failing(database)
+    except Failure as failure:
+        # That is no reason to be without a backup.
+        say(f"Warning: {failure}")
     for check, detail in faults.items():
         say(f"Warning: {check}: {detail}")
     with (
@@ -41,12 +46,12 @@ def _save(database: Database) -> None:
         moment = datetime.now(UTC)
         name = store.stamped(found["database"], moment)
         with store.new(name) as folder:
-            dump = archive.dump(database, found["major"], seen, folder / store.DUMP)
+            dump = archive.dump(database, found["major"], seen, found["filled"], folder / store.DUMP)
             with count_step("Computing digests") as progress:
                 relations = digests.digests(session, progress)
             archive.require_readable(database, found["major"], folder / store.DUMP)
             store.write(folder / store.ROLES, json.dumps(roles.read(session), indent=2) + "\n")
-            files = {store.DUMP: dump, store.ROLES: archive.summary(folder / store.ROLES)}
+            files = {store.DUMP: dump, store.ROLES: store.summary(folder / store.ROLES)}
             image = read_settings().image if database.engine and database.engine.NAME == "docker" else None
             content = {"created": moment.isoformat(timespec="seconds"), **found, "image": image, "files": files}
             manifest.save(folder, content | {"failing": sorted(faults), "relations": relations})
@@ -57,3 +62,4 @@ def _save(database: Database) -> None:
     if faults:
         say("The verifier did not pass the database, as warned above: a restore accepts these faults and no others")
     say("It holds the database as it is now, and cannot be rolled forward: README, Backup and restore, says what does that")
+    return name

@@ -1,5 +1,6 @@
 """The database beside ours that a backup is restored into, compared and verified there."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from scripts.backup import archive, digests, manifest, roles, source, store, swap, verdict
+from scripts.backup import archive, digests, manifest, roles, shell, source, store, swap, verdict
 from scripts.connection import Database
 from scripts.console import Failure, count_step, say, step
 from scripts.settings import schema_version
@@ -16,20 +17,15 @@ from scripts.settings import schema_version
 # A number for pg_advisory_lock that no one else has a reason to use.
 LOCK = 0x656E6D73
 # What the database beside ours is called, after its name.
-SIDES = RESTORING, TRIAL = "restoring", "restore_test"
+SIDES = RESTORING, TRIED = "restoring", "restore_test"
 SERVER = """
 select current_setting('server_version_num')::integer / 10000 as major,
        (select rolname from pg_roles where oid = 10) as superuser,
        array(select version from pg_available_extension_versions where name = 'timescaledb' order by 1) as versions,
-       pg_try_advisory_lock(%s) as alone, (select rolsuper from pg_roles where rolname = current_user) as may
-"""
-# In the order of creation, and so of what is made of what.
-FILLED = """
-select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind = 'm' and c.relispopulated order by c.oid
-"""
-ROOM = r"""
-select max((regexp_match(line, '\s(\d+)\s+\d+%'))[1]::bigint) * 1024, pg_size_bytes(current_setting('max_wal_size')) from enms_room
+       pg_try_advisory_lock(%s) as alone,
+       (select format('process %%s, %%s', a.pid, a.usename) from pg_locks l join pg_stat_activity a using (pid)
+        where l.locktype = 'advisory' and l.granted and l.objid = %s and l.classid = 0 and l.pid <> pg_backend_pid() limit 1) as other,
+       (select rolsuper from pg_roles where rolname = current_user) as may
 """
 
 
@@ -41,6 +37,8 @@ def restored(database: Database, folder: Path, suffix: str) -> Iterator[tuple[ps
     becoming the database.
     """
     target = database.name
+    if target == "postgres":
+        raise Failure("the database is postgres, which a restore works from: alter database rename gives it a name of its own")
     side = f"{target}_{suffix}"
     if len(swap.kept_name(target, store.EPOCH).encode()) > 63:
         raise Failure(f"the name {target} is too long: a restore adds 24 characters, and PostgreSQL allows 63 bytes; alter database rename shortens it")
@@ -52,24 +50,25 @@ def restored(database: Database, folder: Path, suffix: str) -> Iterator[tuple[ps
         archive.require_readable(database, server["major"], folder / store.DUMP)
         asked = json.loads((folder / store.ROLES).read_text())
         for name in SIDES:
-            _drop(session, f"{target}_{name}")
-        roles.drop_made(session)
-        _require_room(session, content)
+            _clear(session, f"{target}_{name}")
+        shell.require_room(session, content)
         try:
-            _create(session, side, content)
+            shell.create(session, side, content)
             copy = swap.beside(database, side)
-            _extend(copy, folder, content)
+            shell.extend(copy, folder, content)
             made = roles.create_missing(session, asked)
             archive.load(copy, server["major"], side, folder / store.DUMP)
-            _set(session, side, content)
+            shell.complete(session, side, content)
             _compare(copy, content)
             _verify(copy, content)
             limit = sql.SQL("alter database {} connection limit {}").format(sql.Identifier(side), content["connections"])
             yield session, side, content, [limit, *roles.settle(asked, made)]
-        finally:
-            # Both are still there if it did not become the database.
-            _drop(session, side)
-            roles.drop_made(session)
+        except BaseException:
+            # The session may have gone with the server, and what went wrong is told before what can't be cleared up.
+            with contextlib.suppress(psycopg.Error, Failure), source.open_session(database, "postgres") as another:
+                _clear(another, side)
+            raise
+        _clear(session, side)
     if made and suffix == RESTORING:
         say(f"Created the roles that this server did not have: {', '.join(made)}")
 
@@ -85,61 +84,13 @@ def errors() -> Iterator[None]:
 
 def open_server(session: psycopg.Connection) -> dict:
     """What there is to know of the server, with other restores kept out until the session ends; raises Failure."""
-    row = session.execute(SERVER, [LOCK])
+    row = session.execute(SERVER, [LOCK, LOCK])
     server = dict(zip((column.name for column in row.description), row.fetchone(), strict=True))
     if not server["may"]:
         raise Failure(f"{session.info.user} cannot restore: connect as a superuser")
     if not server["alone"]:
-        raise Failure("another restore is under way on this server: wait for its end")
+        raise Failure(f"another restore is under way on this server ({server['other']}): wait for its end")
     return server
-
-
-def _require_room(session: psycopg.Connection, content: dict) -> None:
-    """Raise Failure before the data disk is full: that would bring the server down, and with it the running database."""
-    try:
-        with session.transaction():
-            session.execute("create temp table enms_room (line text) on commit drop")
-            # The server's own view, in a container or on another machine as well; it works in its data folder.
-            session.execute("copy enms_room from program 'df -kP .'")
-            free, wal = session.execute(ROOM).fetchone()
-    except psycopg.Error:
-        # Where the server has no df, or may not run it.
-        return
-    needed = content["size"] + min(content["size"], wal)
-    if free is not None and free < needed:
-        raise Failure(f"a restore needs about {needed / 1e6:,.0f} MB of the server's disk, {free / 1e6:,.0f} MB are free: free some space and try again")
-
-
-def _create(session: psycopg.Connection, side: str, content: dict) -> None:
-    # The limit keeps clients out, and marks the database as a restore's.
-    statement = "create database {} template template0 encoding {} lc_collate {} lc_ctype {} connection limit 0"
-    literals = [sql.Literal(content[name]) for name in ("encoding", "collate", "ctype")]
-    session.execute(sql.SQL(statement).format(sql.Identifier(side), *literals))
-
-
-def _extend(copy: Database, folder: Path, content: dict) -> None:
-    """Create TimescaleDB in the version that wrote the dump, ready for it."""
-    with source.open_session(copy) as session:
-        session.execute(sql.SQL("create extension timescaledb version {}").format(sql.Literal(content["timescaledb"])))
-        edition = session.execute("show timescaledb.license").fetchone()[0]
-        manifest.require_edition(folder, content, source.EDITIONS.get(edition, edition))
-        session.execute("select timescaledb_pre_restore()")
-
-
-def _set(session: psycopg.Connection, side: str, content: dict) -> None:
-    """Owner, comment, grants and settings of the database itself, which a dump leaves out."""
-    name = sql.Identifier(side)
-    session.execute(sql.SQL("alter database {} owner to {}").format(name, sql.Identifier(content["owner"])))
-    session.execute(sql.SQL("comment on database {} is {}").format(name, sql.Literal(content["comment"])))
-    session.execute(sql.SQL("revoke all on database {} from public").format(name))
-    for grantee, privilege, grantable in content["acl"]:
-        role = sql.Identifier(grantee) if grantee else sql.SQL("public")
-        option = sql.SQL(" with grant option" if grantable else "")
-        session.execute(sql.SQL("grant {} on database {} to {}").format(sql.SQL(privilege), name, role) + option)
-    for role, settings in content["settings"] or []:
-        whose = sql.SQL("alter role {} in database {} ").format(sql.Identifier(role), name) if role else sql.SQL("alter database {} ").format(name)
-        for setting in settings:
-            session.execute(whose + roles.assignment(setting))
 
 
 def _compare(copy: Database, content: dict) -> None:
@@ -159,9 +110,11 @@ def _verify(copy: Database, content: dict) -> None:
             # Its jobs wait until it is the database. The scheduler waits for this transaction, so none gets to run.
             session.execute("select timescaledb_post_restore()")
             session.execute("select _timescaledb_functions.stop_background_workers()")
-        # pg_restore has filled them in restoring mode, which shows hypertables as empty.
-        for schema, name in session.execute(FILLED).fetchall():
-            session.execute(sql.SQL("refresh materialized view {}").format(sql.Identifier(schema, name)))
+        for schema, name in content["filled"]:
+            try:
+                session.execute(sql.SQL("refresh materialized view {}").format(sql.Identifier(schema, name)))
+            except psycopg.Error as error:
+                say(f"Warning: the materialized view {schema}.{name} can't be filled: {' '.join(str(error).split())}")
         with step("Analyzing the tables"):
             session.execute("analyze")
     with step("Verifying the restored database"):
@@ -172,10 +125,11 @@ def _verify(copy: Database, content: dict) -> None:
         raise store.Damaged(f"the verifier did not pass what was restored, as it did when it was backed up: {check}: {detail}{more}")
 
 
-def _drop(session: psycopg.Connection, side: str) -> None:
-    """Drop the copy, also one that a killed restore left."""
+def _clear(session: psycopg.Connection, side: str) -> None:
+    """Drop the copy, also one that a killed restore left, and the roles made for it; neither is there if it became the database."""
     there = session.execute("select datconnlimit from pg_database where datname = %s", [side]).fetchone()
     if there and there[0] != 0:
         raise Failure(f"there is a database {side}, which no restore has made: rename it or drop it")
     if there:
         session.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(side)))
+    roles.drop_made(session)

@@ -1,4 +1,4 @@
-"""What a backup has to know of a database besides its contents, and what a restore of its server."""
+"""What a backup has to know of a database besides its contents."""
 
 import psycopg
 from psycopg import sql
@@ -11,7 +11,7 @@ EDITIONS = {"timescale": COMMUNITY, "apache": APACHE}
 # Whatever the server's defaults, the same row is the same text.
 SESSION = {
     "timezone": "UTC", "datestyle": "ISO, YMD", "intervalstyle": "postgres", "extra_float_digits": "1", "bytea_output": "hex",
-    "xmlbinary": "base64", "statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0",
+    "xmlbinary": "base64", "statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0", "idle_session_timeout": "0",
     "default_transaction_read_only": "off",
 }  # fmt: skip
 # What only a superuser may set. A password's hash is set in such a session.
@@ -28,7 +28,13 @@ select current_database() as database,
        exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'enms' and c.relname = 'schema_version') as ours,
        (select rolname from pg_roles where oid = 10) as superuser,
        (select rolsuper from pg_roles where rolname = current_user) as may,
-       pg_encoding_to_char(encoding) as encoding, datcollate as collate, datctype as ctype, datconnlimit as connections,
+       pg_encoding_to_char(encoding) as encoding, datconnlimit as connections,
+       json_build_object('provider', datlocprovider, 'lc_collate', datcollate, 'lc_ctype', datctype,
+                         'name', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
+                         'rules', to_jsonb(d) ->> 'daticurules') as locale,
+       -- In the order of creation, and so of what is made of what.
+       coalesce((select json_agg(json_build_array(n.nspname, c.relname) order by c.oid)
+                 from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'm' and c.relispopulated), '[]') as filled,
        (select rolname from pg_roles where oid = datdba) as owner, shobj_description(d.oid, 'pg_database') as comment,
        pg_database_size(d.oid) as size,
        (select json_agg(json_build_array(g.rolname, a.privilege_type, a.is_grantable))
@@ -44,7 +50,8 @@ def open_session(database: Database, dbname: str | None = None) -> psycopg.Conne
     name = {"dbname": dbname} if dbname else {}
     session = database.connect(autocommit=True, application_name="enms backup", **name)
     superuser = session.info.parameter_status("is_superuser") == "on"
-    for setting, value in (SESSION | QUIET if superuser else SESSION).items():
+    since_17 = {"transaction_timeout": "0"} if session.info.server_version >= 170000 else {}
+    for setting, value in (SESSION | since_17 | (QUIET if superuser else {})).items():
         session.execute(sql.SQL("set {} = {}").format(sql.Identifier(setting), sql.Literal(value)))
     return session
 

@@ -3,12 +3,13 @@
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from scripts import client
@@ -16,6 +17,7 @@ from scripts.console import Failure, say
 from scripts.settings import CHECKOUT, backups_folder
 
 STAMP = "%Y%m%dT%H%M%SZ"
+BLOCK = 1 << 20
 EPOCH = datetime.fromtimestamp(0, UTC)
 PART = ".part-"
 MANIFEST, CHECKSUM, DUMP, ROLES, TRIAL = "manifest.json", "manifest.sha256", "database.dump", "roles.json", "trial.json"
@@ -27,7 +29,7 @@ class Damaged(Failure):
 
 def stamped(database: str, moment: datetime) -> str:
     """A backup's name, in UTC."""
-    return f"{database}-{moment.astimezone(UTC).strftime(STAMP)}"
+    return f"{database.replace('/', '_')}-{moment.astimezone(UTC).strftime(STAMP)}"
 
 
 def shown(path: Path) -> str:
@@ -60,10 +62,14 @@ def when(name: str) -> datetime | None:
     return None
 
 
-def backups() -> list[Path]:
-    """The backups of the folder, the newest first; what is not named like one is not among them."""
+def backups(database: str | None = None) -> list[Path]:
+    """The backups of the folder, of one database or of all, the newest first; what is not named like one is not among them."""
     there = backups_folder().iterdir() if backups_folder().is_dir() else ()
-    return sorted((path for path in there if path.is_dir() and when(path.name)), key=lambda path: when(path.name), reverse=True)
+    named = [path for path in there if when(path.name) and path.is_dir()]
+    own = [path for path in named if database is None or path.name == stamped(database, when(path.name))]
+    # One of the future is of a clock that ran ahead, and older than those of the clock that was put right.
+    late = datetime.now(UTC) + timedelta(minutes=5)
+    return sorted(own, key=lambda path: (when(path.name) < late, when(path.name)), reverse=True)
 
 
 @contextmanager
@@ -112,16 +118,30 @@ def write(path: Path, text: str) -> None:
     part.rename(path)
 
 
-def rotate(keep: int, database: str, passed: Callable[[Path], bool]) -> None:
-    """Delete the backups of the database that are older than the newest `keep`, but not the newest that `passed`.
+def summary(file: Path) -> dict:
+    """Bytes and SHA-256 of a file."""
+    return {"bytes": file.stat().st_size, "sha256": sha256(file)}
+
+
+def sha256(file: Path, advance: Callable[[int], None] = lambda more: None) -> str:
+    """SHA-256 of a file's content; `advance` is told how many more bytes were read."""
+    digest = hashlib.sha256()
+    with open(file, "rb") as source:
+        while block := source.read(BLOCK):
+            digest.update(block)
+            advance(len(block))
+    return digest.hexdigest()
+
+
+def rotate(keep: int, database: str, made: str, passed: Callable[[Path], bool]) -> None:
+    """Delete the backups of the database that are older than the newest `keep`, but neither the one just `made` nor the newest that `passed`.
 
     A folder that was not made by make backup stays, whatever its name; so does a link, which somebody set.
     """
-    named = [path for path in backups() if path.name == stamped(database, when(path.name)) and not path.is_symlink()]
-    own = [path for path in named if (path / MANIFEST).exists() and (path / CHECKSUM).exists()]
+    own = [path for path in backups(database) if not path.is_symlink() and (path / MANIFEST).exists() and (path / CHECKSUM).exists()]
     relied_on = next(filter(passed, own), None)
     for path in own[keep:]:
-        if path != relied_on:
+        if path != relied_on and path.name != made:
             # Out of its name first, so that a half-deleted backup is not taken for one.
             gone = path.rename(backups_folder() / f"{PART}{path.name}")
             shutil.rmtree(gone)

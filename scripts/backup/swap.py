@@ -77,12 +77,9 @@ def is_kept(name: str, target: str) -> bool:
     return re.fullmatch(re.escape(target) + r"_before_\d{8}t\d{6}z", name) is not None
 
 
-def drop_kept(session: psycopg.Connection, target: str, but: str | None) -> list[str]:
-    """Drop what earlier restores have kept, and return the names."""
-    names = [name for (name,) in session.execute("select datname from pg_database") if is_kept(name, target) and name != but]
-    for name in names:
-        session.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
-    return names
+def all_kept(session: psycopg.Connection, target: str) -> list[str]:
+    """The databases that restores have kept."""
+    return [name for (name,) in session.execute("select datname from pg_database") if is_kept(name, target)]
 
 
 def exists(session: psycopg.Connection, name: str) -> bool:
