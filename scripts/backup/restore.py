@@ -31,8 +31,6 @@ def restore(database: Database, file: str) -> None:
         with side.restored(database, folder, side.RESTORING) as (session, copy, content, at_once):
             kept = _change_places(database, session, copy, at_once)
             _drop_kept(session, target, kept)
-        if content["database"] != target:
-            say(f"Note: this is a backup of the database {content['database']}")
         trials.record(folder, None)
         say(f"Restored: {target} is as of {content['created']}, {_extent(content)}")
     if kept:
@@ -58,7 +56,7 @@ def _change_places(database: Database, session: psycopg.Connection, copy: str, a
     """Make `copy` the database, with its jobs running; returns the name that the other is kept under."""
     with step("Changing places"):
         try:
-            kept = swap.swap(session, copy, database.name, at_once)
+            kept = swap.swap(database, session, copy, at_once)
         except BaseException:
             # Its scheduler was cut off like every other session, and would stay away.
             with contextlib.suppress(psycopg.Error, Failure):

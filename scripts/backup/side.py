@@ -28,6 +28,13 @@ select current_setting('server_version_num')::integer / 10000 as major,
        (select rolsuper from pg_roles where rolname = current_user) as may
 """
 
+STAGGER = """
+select count(*) from (
+    select alter_job(job_id, next_start => now() + row_number() over (order by proc_name <> 'policy_compression', job_id) * interval '20 seconds')
+    from timescaledb_information.jobs
+    where proc_name in ('policy_compression', 'policy_retention') and scheduled) jobs
+"""
+
 
 @contextmanager
 def restored(database: Database, folder: Path, suffix: str) -> Iterator[tuple[psycopg.Connection, str, dict, list[sql.Composable]]]:
@@ -49,6 +56,8 @@ def restored(database: Database, folder: Path, suffix: str) -> Iterator[tuple[ps
         manifest.require_whole(folder, content)
         archive.require_readable(database, server["major"], folder / store.DUMP)
         asked = json.loads((folder / store.ROLES).read_text())
+        if suffix == RESTORING:
+            _announce(session, target, content)
         for name in SIDES:
             _clear(session, f"{target}_{name}")
         shell.require_room(session, content)
@@ -71,6 +80,14 @@ def restored(database: Database, folder: Path, suffix: str) -> Iterator[tuple[ps
         _clear(session, side)
     if made and suffix == RESTORING:
         say(f"Created the roles that this server did not have: {', '.join(made)}")
+
+
+def _announce(session: psycopg.Connection, target: str, content: dict) -> None:
+    """Say what a person may not expect, while it can still be stopped."""
+    if content["database"] != target:
+        say(f"Note: this is a backup of the database {content['database']}, and is to become {target}")
+    for name in swap.all_kept(session, target):
+        say(f"Note: {name}, which the last restore kept, is dropped when this one succeeds")
 
 
 @contextmanager
@@ -110,6 +127,8 @@ def _verify(copy: Database, content: dict) -> None:
             # Its jobs wait until it is the database. The scheduler waits for this transaction, so none gets to run.
             session.execute("select timescaledb_post_restore()")
             session.execute("select _timescaledb_functions.stop_background_workers()")
+        # All would be due at once, and in each other's way.
+        session.execute(STAGGER)
         for schema, name in content["filled"]:
             try:
                 session.execute(sql.SQL("refresh materialized view {}").format(sql.Identifier(schema, name)))

@@ -1,7 +1,10 @@
 """One database in the place of another, in one transaction."""
 
 import re
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -13,7 +16,7 @@ from scripts.backup.store import STAMP
 from scripts.connection import Database
 
 # One statement, which the server carries through or takes back even if this process is killed. Whoever is connected is
-# cut off; a session that gets in between is met by the next turn.
+# cut off. Once the renaming has its lock nobody else gets in; it waits for those who did before, and CUT ends them.
 SWAP = """
 declare
     deadline constant timestamptz := clock_timestamp() + interval '30 seconds';
@@ -36,6 +39,8 @@ begin
     end loop;
 end
 """
+CUT = "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = any(%s)"
+CUT_EVERY = 0.05
 # No jobs, and no client by mistake: it is to stay as it is.
 KEEP = "alter database {target} rename to {kept}; alter database {kept} allow_connections false;"
 
@@ -46,12 +51,12 @@ def kept_name(target: str, moment: datetime) -> str:
     return f"{target}_before_{moment.strftime(STAMP).lower()}"
 
 
-def swap(session: psycopg.Connection, side: str, target: str, at_once: list[sql.Composable]) -> str | None:
-    """Give `side` the name `target`; what had it is kept under the name returned, None if nothing had. Raises psycopg.Error.
+def swap(database: Database, session: psycopg.Connection, side: str, at_once: list[sql.Composable]) -> str | None:
+    """Give `side` the name of the database; what had it is kept under the name returned, None if nothing had. Raises psycopg.Error.
 
     The statements `at_once` belong to the same transaction.
     """
-    kept = None
+    kept, target = None, database.name
     if exists(session, target):
         # One that is kept already may be of this very second.
         while exists(session, kept := kept_name(target, datetime.now(UTC))):
@@ -62,8 +67,29 @@ def swap(session: psycopg.Connection, side: str, target: str, at_once: list[sql.
     names = {"target": identifiers["target"], "side": identifiers["side"], "target_name": target, "side_name": side}
     statements = sql.SQL(" ").join(statement + sql.SQL(";") for statement in at_once)
     body = sql.SQL(SWAP).format(**names, keep=keep, at_once=statements).as_string(session)
-    session.execute(sql.SQL("do {}").format(sql.Literal(body)))
+    with _cutting(database, [target, side]):
+        session.execute(sql.SQL("do {}").format(sql.Literal(body)))
     return kept
+
+
+@contextmanager
+def _cutting(database: Database, names: list[str]) -> Iterator[None]:
+    """Go on ending the sessions of the databases, by a session of its own."""
+    over = threading.Event()
+    with source.open_session(database, "postgres") as session:
+
+        def cut() -> None:
+            with suppress(psycopg.Error):
+                while not over.wait(CUT_EVERY):
+                    session.execute(CUT, [names])
+
+        cutter = threading.Thread(target=cut, daemon=True)
+        cutter.start()
+        try:
+            yield
+        finally:
+            over.set()
+            cutter.join()
 
 
 def start_jobs(database: Database) -> None:
