@@ -1044,6 +1044,23 @@ $$;
 revoke all on database :"DBNAME" from public;
 grant connect on database :"DBNAME" to enms_ingest, enms_reader;
 grant temporary on database :"DBNAME" to enms_ingest;
+-- Nor into the server's own databases, where the same disk could be filled; where others share the server, that is theirs to say.
+do $$
+declare
+    v_name name;
+begin
+    for v_name in
+        select d.datname
+        from pg_database d
+        where d.datname in ('postgres', 'template1') and pg_has_role(d.datdba, 'usage')
+          and has_database_privilege('public', d.oid, 'connect, temporary')
+          and not exists (select from pg_database o
+                          where not o.datistemplate and o.datname <> 'postgres' and o.datname <> current_database())
+    loop
+        execute format('revoke all on database %I from public', v_name);
+    end loop;
+end
+$$;
 revoke all on schema public from public;
 revoke all on schema enms from public, enms_ingest;
 revoke all on all functions in schema enms from public;
@@ -1063,7 +1080,7 @@ grant select
 
 -- TimescaleDB lets everybody call what works on its chunks and workers, and much of that does not ask whose they are:
 -- drop_chunk would delete a day of readings for anyone who can log in. What only reads stays as it is, and so do the
--- policies, which do ask. PostgreSQL lets everybody store large objects.
+-- policies, which do ask. PostgreSQL lets everybody store large objects. verify/queries/callable.sql has the same condition.
 do $$
 declare
     v_routine regprocedure;

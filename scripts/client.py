@@ -10,16 +10,19 @@ from psycopg import pq
 
 from scripts.console import Failure
 
+# libpq's variables that would lead a session elsewhere than its parameters do, or make it another one.
+ASTRAY = "PGSERVICE", "PGHOSTADDR", "PGOPTIONS", "PGCLIENTENCODING"
 DISK_FULL = "the disk is full: free some space and try again"
 
 
 def environment(parameters: Mapping[str, str]) -> dict[str, str]:
     """This process's environment, with connection parameters as the PG* variables of libpq's programs.
 
-    A password stays out of command lines that way, where every user of the machine could read it.
+    A password stays out of command lines that way, where every user of the machine could read it. What the
+    parameters leave open is taken from variables that are set already, as psycopg does.
     """
     names = {option.keyword.decode(): option.envvar.decode() for option in pq.Conninfo.get_defaults() if option.envvar}
-    others = {name: value for name, value in os.environ.items() if name not in names.values()}
+    others = {name: value for name, value in os.environ.items() if name not in ASTRAY}
     return others | {names[key]: str(value) for key, value in parameters.items() if key in names}
 
 

@@ -5,8 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
@@ -78,7 +77,7 @@ class Cluster:
         owner = account.server_account()
         if owner:
             os.chown(self.data, owner.pw_uid, owner.pw_gid)
-        with self._data_path(owner) as (data, handles), open(os.memfd_create("password"), "w") as secret:
+        with account.entered(owner, self.data) as (data, handles), open(os.memfd_create("password"), "w") as secret:
             secret.write(self.password + "\n")
             secret.flush()
             command = [self._program("initdb"), "-D", data, *INITDB]
@@ -88,7 +87,7 @@ class Cluster:
         if run.returncode:
             raise Failure(f"initdb failed: {self._reason(run.stderr)}")
         # The official image's rule too: the address listened on decides who can connect, the password who may.
-        with open(self.data / "pg_hba.conf", "a") as rules:
+        with open(os.open(self.data / "pg_hba.conf", os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW), "a") as rules:
             rules.write("\nhost all all all scram-sha-256\n")
 
     def start(self, settings: Mapping[str, str] | None = None, timeout: float = 60, hba: Path | None = None) -> None:
@@ -105,16 +104,16 @@ class Cluster:
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         network.require_free_port(self.address, self.port)
         owner = account.server_account()
-        with self._data_path(owner) as (data, handles), open(self.log, "a") as log:
+        with account.entered(owner, self.data) as (data, handles), open(self.log, "a") as log:
             conf = str(self.conf)
             if not account.allowed(owner, "-r", self.conf):
                 # The checkout is closed to the server's user, as in root's home folder: it gets a copy.
                 conf = f"{data}/postgresql.conf"
-                shutil.copyfile(self.conf, self.data / "postgresql.conf")
+                account.put(owner, self.data / "postgresql.conf", self.conf.read_bytes())
             rules = {}
             if hba:
                 rules = {"hba_file": f"{data}/{hba.name}"}
-                shutil.copyfile(hba, self.data / hba.name)
+                account.put(owner, self.data / hba.name, hba.read_bytes())
             flags = {
                 "config_file": conf,
                 "cluster_name": process.cluster_name(self.data),
@@ -171,19 +170,6 @@ class Cluster:
         if path is None:
             raise Failure(f"{self.installation.bindir} has no {name}")
         return path
-
-    @contextmanager
-    def _data_path(self, owner: account.Account) -> Iterator[tuple[str, list[int]]]:
-        """The data folder as the server's user can reach it, and the descriptors it must inherit for that."""
-        if account.allowed(owner, "-x", self.data):
-            yield str(self.data), []
-            return
-        # A folder above is closed to that user; an open folder needs none of them.
-        handle = os.open(self.data, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            yield f"/proc/self/fd/{handle}", [handle]
-        finally:
-            os.close(handle)
 
     def _wait(self, begin: int, timeout: float) -> None:
         """Wait until a connection succeeds; the log is read from `begin` on if the server ends before."""

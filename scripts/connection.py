@@ -73,6 +73,8 @@ class Database:
 
 def find() -> Database:
     """The database that every command works on; raises Failure if none is up."""
+    for name in client.ASTRAY:
+        os.environ.pop(name, None)
     if given := os.environ.get("ENMS_DSN"):
         try:
             return Database(read_dsn(given), None)

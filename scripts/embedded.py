@@ -158,13 +158,7 @@ def _start(cluster: Cluster, settings: Settings, flags: dict[str, str]) -> None:
     if not settings.tls:
         cluster.start(flags)
         return
-    text = tls.pem()
-    path = DATA / tls.PEM
-    path.unlink(missing_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(text)
-    if owner := account.server_account():
-        os.chown(path, owner.pw_uid, owner.pw_gid)
+    account.put(account.server_account(), DATA / tls.PEM, tls.pem())
     cluster.start(flags | {"ssl": "on", "ssl_cert_file": tls.PEM, "ssl_key_file": tls.PEM}, hba=tls.HBA)
 
 

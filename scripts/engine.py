@@ -10,7 +10,7 @@ from types import ModuleType
 
 import psycopg
 
-from scripts import connection, docker, embedded, network, upgrade
+from scripts import client, connection, docker, embedded, extension, network, upgrade
 from scripts.backup import listing, restore as restoring, save, swap
 from scripts.connection import ENGINES
 from scripts.console import Failure, complain, say
@@ -18,7 +18,7 @@ from scripts.settings import CHECKOUT, ENV, keep_backups, read_settings, write_e
 
 VERIFY_WAIT = 60
 # libpq's variables that would lead the verifier elsewhere.
-PLACE = "PGHOST", "PGHOSTADDR", "PGPORT", "PGUSER", "PGDATABASE", "PGSERVICE"
+PLACE = "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", *client.ASTRAY
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -88,7 +88,8 @@ def psql(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """Run the verifier on the database, with the arguments passed on."""
-    return _verify(options.arguments, left_out=PLACE)
+    # What ENMS_DSN leaves open is taken from libpq's variables by every command.
+    return _verify(options.arguments, left_out=client.ASTRAY if os.environ.get("ENMS_DSN") else PLACE)
 
 
 def apply(options: argparse.Namespace) -> None:
@@ -145,12 +146,10 @@ def status(options: argparse.Namespace) -> int:
                    current_setting('timescaledb.license', true),
                    date_trunc('second', now() - pg_postmaster_start_time())::text,
                    pg_size_pretty(pg_database_size(current_database())),
-                   to_regclass('enms.schema_version') is not null,
-                   (select default_version from pg_available_extensions
-                    where name = 'timescaledb' and default_version <> installed_version)
+                   to_regclass('enms.schema_version') is not null
             """
         ).fetchone()
-        version, timescaledb, licence, uptime, size, marked, brought = facts
+        version, timescaledb, licence, uptime, size, marked = facts
         marker = (
             marked
             and session.execute(
@@ -159,12 +158,13 @@ def status(options: argparse.Namespace) -> int:
             ).fetchone()
         )
     edition = {"timescale": "community", "apache": "apache-2"}.get(licence, licence)
-    outdated = f"; the server brings {brought}: make apply" if brought else ""
+    found = extension.difference(database)
+    difference = f"; {': '.join(found)}" if found else ""
     lines = {
         "engine": database.engine.NAME if database.engine else "elsewhere (ENMS_DSN)",
         "address": database.dsn,
         "server": f"PostgreSQL {version}",
-        "TimescaleDB": f"{timescaledb} ({edition} edition){outdated}" if timescaledb else "not installed",
+        "TimescaleDB": f"{timescaledb} ({edition} edition){difference}" if timescaledb else "not installed",
         "up for": uptime,
         "size": size,
         "data": database.engine.where() if database.engine else "there",

@@ -1,12 +1,13 @@
 """The database's TimescaleDB: whether it is the one that the server brings, and its update."""
 
 import re
+from dataclasses import replace
 
 import psycopg
 
 from scripts import busy
 from scripts.connection import Database
-from scripts.console import Failure, step
+from scripts.console import Failure, say, step
 
 UPDATE = "alter extension timescaledb update"
 # Sessions that began before go on with the old library, and its notion of the catalogue; they have to connect again.
@@ -19,55 +20,76 @@ EXTENSION = """
 select installed_version, default_version from pg_available_extensions
 where name = 'timescaledb' and installed_version is not null and installed_version <> default_version
 """
+OTHERS = """
+select datname, datallowconn from pg_database
+where datname <> current_database() and (datallowconn or not datistemplate) order by 1
+"""
+REMEDY = "start the server with the image or packages of before, or newer ones"
 
 
-def outdated(database: Database) -> str | None:
-    """How the database's TimescaleDB differs from the one that the server brings; None if it is that."""
+def difference(database: Database) -> tuple[str, str] | None:
+    """How the database's TimescaleDB differs from the one that the server brings, and what to do; None if it is that."""
+    lacking = ""
     try:
         with database.connect(autocommit=True) as session:
             versions = session.execute(EXTENSION).fetchone()
-    except psycopg.errors.UndefinedFile as error:
-        wanted = re.search(r"timescaledb-([\w.-]+)", str(error))
-        return f"its TimescaleDB is {wanted[1] if wanted else 'another'}, whose library the server lacks"
-    return versions and f"its TimescaleDB is {versions[0]}, the server brings {versions[1]}"
+    except psycopg.errors.UndefinedFile:
+        lacking = ", whose library the server lacks"
+        with database.connect(autocommit=True) as session:
+            session.execute(busy.UNLOADED)
+            versions = session.execute(EXTENSION).fetchone()
+    if versions is None:
+        return None
+    installed, brought = versions
+    newer = numbers(installed) > numbers(brought)
+    return f"its TimescaleDB is {installed}{lacking or f', the server brings {brought}'}", REMEDY if newer else "make apply updates it"
 
 
-def update(database: Database) -> None:
-    """Update TimescaleDB in the database and, on an engine of ours, in the others of the server."""
+def update(database: Database) -> str:
+    """Update TimescaleDB in the database and, on an engine of ours, in the others of the server; what was changed, for people."""
     with step("Updating TimescaleDB"):
-        names = [database.parameters.get("dbname")]
-        _update_in(database, names[0])
+        places, closed, changed = [database], [], "nothing was changed"
         if database.engine:
             with database.connect(autocommit=True) as session:
-                others = session.execute(
-                    "select datname from pg_database where datallowconn and datname <> current_database() order by 1"
-                )
-                names += [name for (name,) in others]
-            for name in names[1:]:
-                _update_in(database, name)
+                session.execute(busy.UNLOADED)
+                others = session.execute(OTHERS).fetchall()
+            places += [replace(database, parameters=database.parameters | {"dbname": name}) for name, open_ in others if open_]
+            closed = [name for name, open_ in others if not open_]
+        updated = []
+        for place in places:
+            # Elsewhere nobody's session is to end for nothing.
+            if difference(place):
+                _update_in(place, changed)
+                updated.append(place.parameters.get("dbname", "the database"))
+                changed = f"TimescaleDB was updated in {', '.join(updated)}, and nothing else was changed"
+    if closed:
+        say(f"Not updated, as they are closed to sessions: {', '.join(closed)}")
+    return changed
 
 
-def _update_in(database: Database, name: str | None) -> None:
-    """Update TimescaleDB in one database, if it is there; it has to be the first command of its session."""
-    place = {"dbname": name} if name else {}
-    with database.connect(**place) as session:
+def _update_in(database: Database, changed: str) -> None:
+    """Update TimescaleDB in one database; it has to be the first command of its session."""
+    with database.connect() as session:
         superuser = session.info.parameter_status("is_superuser") == "on"
     # As in upgrade.py, so that clients are not the ones to give way.
-    options = place | {"options": "-c lock_timeout=500ms" + " -c deadlock_timeout=10ms" * superuser}
+    options = "-c lock_timeout=500ms" + " -c deadlock_timeout=10ms" * superuser
 
     def attempt() -> bool:
-        with database.connect(autocommit=True, **options) as session:
+        with database.connect(autocommit=True, options=options) as session:
             try:
                 session.execute(UPDATE)
                 session.execute(END_SESSIONS)
             except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
                 return False
-            except psycopg.errors.UndefinedObject:
-                pass
             except psycopg.Error as error:
                 reason = " ".join(str(error).split())
-                remedy = "start the server with the image or packages of before, or newer ones"
-                raise Failure(f"TimescaleDB of the database {name} can't be updated: {reason} ({remedy})") from None
+                name = database.parameters.get("dbname")
+                raise Failure(f"TimescaleDB of the database {name} can't be updated: {reason} ({REMEDY}; {changed})") from None
         return True
 
-    busy.until_free(database, attempt)
+    busy.until_free(database, attempt, changed)
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """A version's numbers, to be compared."""
+    return tuple(int(number) for number in re.findall(r"\d+", version))

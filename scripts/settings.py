@@ -34,7 +34,8 @@ def value(name: str, default: str) -> str:
 
 def backups_folder() -> Path:
     """Where backups are kept: ENMS_BACKUPS, else backups/ of the checkout."""
-    return CHECKOUT / value("ENMS_BACKUPS", "backups")
+    # No shell has expanded a ~ that stands in .env.
+    return CHECKOUT / os.path.expanduser(value("ENMS_BACKUPS", "backups"))
 
 
 def keep_backups() -> int:

@@ -20,6 +20,8 @@ select set_config(name, value, false) from (values ('deadlock_timeout', '10ms'),
 join pg_roles on rolname = current_user and rolsuper \\g /dev/null
 """
 BUSY = re.compile(r"ERROR: +(canceling statement due to lock timeout|deadlock detected|tuple concurrently updated)")
+# The statement that a row of the user's own stops, in what psql says of where an error came up.
+VIOLATED = re.compile(r'is violated by some row.*?"alter table (\S+) add constraint \S+ check \((.*?)\)"\n', re.S)
 VERSIONS = "select version from enms.schema_version"
 STATE = """
 select current_database() as name, pg_is_in_recovery() as standby, to_regclass('enms.schema_version') is not null as has_marker,
@@ -39,30 +41,25 @@ def apply(database: Database) -> None:
     # Before TimescaleDB too; only where its library is missing can nothing be asked.
     with suppress(psycopg.errors.UndefinedFile):
         _require_ours(database)
-    if extension.outdated(database):
-        extension.update(database)
+    changed = extension.update(database) if extension.difference(database) else "nothing was changed"
     found = _require_ours(database)
-    if found is None:
-        with step("Running init/"):
-            client.run_sql_files(database.psql(), database.environment, INIT)
-        return
     with step("Running init/"):
-        _run(database)
+        _run(database, changed)
     version = schema_version()
-    say(f"Schema {version}, as before" if found == version else f"Schema {version}, before {found}")
+    say(f"Schema {version}, {'as before' if found == version else f'before {found}' if found else 'in an empty database'}")
 
 
 def advice(database: Database) -> str | None:
     """What to do where the database is of another release than this checkout, or than the server's TimescaleDB."""
-    if difference := extension.outdated(database):
-        return f"{difference}: make apply updates it"
+    if difference := extension.difference(database):
+        return ": ".join(difference)
     with database.connect(autocommit=True) as session:
         has_marker = session.execute("select to_regclass('enms.schema_version') is not null").fetchone()[0]
         found = [version for (version,) in session.execute(VERSIONS)] if has_marker else []
-    newest, ours = max(found, key=_numbers, default=schema_version()), schema_version()
+    newest, ours = max(found, key=extension.numbers, default=schema_version()), schema_version()
     if newest == ours:
         return None
-    todo = "make apply brings it up to date" if _numbers(newest) < _numbers(ours) else "pull the newer checkout"
+    todo = "make apply brings it up to date" if extension.numbers(newest) < extension.numbers(ours) else "pull the newer checkout"
     return f"its schema is {newest}, this checkout's is {ours}: {todo}"
 
 
@@ -83,14 +80,14 @@ def _require_ours(database: Database) -> str | None:
         raise Failure(f"{refused}it is not an EnMS database and not empty; name the right one in ENMS_DSN, or an empty one to fill")
     if not found:
         return None
-    newest, ours = max(found, key=_numbers), schema_version()
-    if _numbers(newest) > _numbers(ours):
+    newest, ours = max(found, key=extension.numbers), schema_version()
+    if extension.numbers(newest) > extension.numbers(ours):
         raise Failure(f"{refused}its schema is {newest}, newer than {ours} of this checkout; pull, or restore a backup made with {ours}")
     return newest
 
 
-def _run(database: Database) -> None:
-    """Run init/*.sql in one transaction, again and again while the database is busy; Failure leaves all as it was."""
+def _run(database: Database, changed: str) -> None:
+    """Run init/*.sql in one transaction, again and again while the database is busy; Failure says what was `changed` before."""
     files = sorted(INIT.glob("*.sql"))
     parts = [BEGIN, *(file.read_text().rstrip("\n") + "\n" for file in files)]
     command = [*database.psql(), "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f", "-"]
@@ -98,10 +95,10 @@ def _run(database: Database) -> None:
     def attempt() -> bool:
         run = subprocess.run(command, env=database.environment, input="".join(parts), capture_output=True, text=True)
         if run.returncode and not BUSY.search(run.stderr):
-            raise Failure(f"{_reason(run.stderr, files, parts)} (nothing was changed)")
+            raise Failure(f"{_reason(run.stderr, files, parts)} ({changed})")
         return run.returncode == 0
 
-    busy.until_free(database, attempt)
+    busy.until_free(database, attempt, changed)
 
 
 def _reason(output: str, files: list[Path], parts: list[str]) -> str:
@@ -114,12 +111,11 @@ def _reason(output: str, files: list[Path], parts: list[str]) -> str:
                 break
             line -= part.count("\n")
         reason = reason.replace(place[0], f"{INIT.name}/{file.name}:{line}:" if file else "psql:")
+    if violated := VIOLATED.search(output):
+        table, condition = violated[1], " ".join(violated[2].split())
+        return f"{reason}: select * from {table} where not ({condition}) finds the rows; put them right, then make apply"
     if "because other objects depend on it" not in reason:
         return reason
     readers = re.findall(r"^(?:DETAIL: +)?(.+) depends on .+$", output, flags=re.M)
     advice = "save what is yours with pg_dump --schema-only -t, drop it, make apply, and make it again by the new columns"
     return f"{reason}: {', '.join(dict.fromkeys(readers))}; {advice}"
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", version))

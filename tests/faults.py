@@ -34,7 +34,6 @@ SUMS = {
                            "1hour": ("total_readings", None)},
 }  # fmt: skip
 WIDTHS = {"1min": oracle.MINUTE, "15min": oracle.QUARTER, "1hour": oracle.HOUR, "1day": oracle.DAY}
-TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 class Writer:
@@ -130,16 +129,22 @@ def by_upsert(connection: psycopg.Connection, table: str, rows: list[tuple]) -> 
         )
 
 
+def today() -> datetime:
+    """The midnight before, in UTC."""
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def writers() -> list[Writer]:
     """Every way in which readings come: now and late, into compressed days, and into history that is rolled up as it comes."""
+    midnight = today()
     return [
-        Writer("single inserts", 1, "energy_readings", 1, TODAY - timedelta(days=2), by_one_insert),
-        Writer("batches", 2, "energy_readings", 40, TODAY - timedelta(days=5), by_insert),
-        Writer("COPY", 3, "energy_readings", 100, TODAY - timedelta(days=48), by_copy),
-        Writer("upserts", 4, "energy_readings", 30, TODAY - timedelta(days=1), by_upsert, again=600),
-        Writer("history", 5, "energy_readings", 60, TODAY - timedelta(days=84), by_insert),
-        Writer("history of production", 6, "production_data", 40, TODAY - timedelta(days=80), by_copy),
-        Writer("corrected history", 7, "environmental_data", 25, TODAY - timedelta(days=70), by_upsert, again=300),
+        Writer("single inserts", 1, "energy_readings", 1, midnight - timedelta(days=2), by_one_insert),
+        Writer("batches", 2, "energy_readings", 40, midnight - timedelta(days=5), by_insert),
+        Writer("COPY", 3, "energy_readings", 100, midnight - timedelta(days=48), by_copy),
+        Writer("upserts", 4, "energy_readings", 30, midnight - timedelta(days=1), by_upsert, again=600),
+        Writer("history", 5, "energy_readings", 60, midnight - timedelta(days=84), by_insert),
+        Writer("history of production", 6, "production_data", 40, midnight - timedelta(days=80), by_copy),
+        Writer("corrected history", 7, "environmental_data", 25, midnight - timedelta(days=70), by_upsert, again=300),
     ]
 
 

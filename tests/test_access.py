@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from conftest import initialised
+from conftest import CHECKOUT, initialised
 from scripts.cluster import Cluster
 
 COMPRESSOR = "c0000000-0000-0000-0000-000000000001"
@@ -244,6 +244,15 @@ ALONE = {
         create table energy_readings_x (like energy_readings) | create temporary table t as select * from energy_tariffs
     """,
 }
+
+
+def test_the_verifier_looks_for_what_init_takes_back() -> None:
+    conditions = [
+        re.search(r"(?s)(where has_function_privilege.*?\)_'\)+)", (CHECKOUT / file).read_text())[1]
+        for file in ("init/02-schema.sql", "verify/queries/callable.sql")
+    ]
+    first, second = (" ".join(condition.split()) for condition in conditions)
+    assert first == second
 
 
 def statements(text: str) -> list[str]:

@@ -18,6 +18,7 @@ from hostile.statements import statements
 from hostile.values import values
 from hostile.ways import WAYS, bad_row, insert
 from scripts.cluster import Cluster
+from verified import until
 
 VALUES, STATEMENTS, CALLS = list(values()), [*statements(), *misuse()], list(calls())
 # What the tables did not have from the first, beside those that look at times and at empty names.
@@ -186,11 +187,12 @@ def test_two_sessions_can_not_write_tariffs_that_overlap(plant: Digest, database
         first.execute(tariff)
         thread = threading.Thread(target=write, args=[second])
         thread.start()
-        thread.join(0.3)
-        waited = thread.is_alive()
-        first.commit()
-        thread.join()
-        assert waited and ends == ["energy_tariffs_no_overlap"]
+        try:
+            until(plant.connection, f"select exists (select from pg_locks where pid = {second.info.backend_pid} and not granted)")
+        finally:
+            first.commit()
+            thread.join()
+        assert ends == ["energy_tariffs_no_overlap"]
         second.execute("delete from energy_tariffs where name = 'Flat'")
     # Two rows of audit_log tell of it.
     assert set(plant.changed()) == {"public.audit_log"}

@@ -20,7 +20,7 @@ import pytest
 from conftest import free_port
 from engine_cli import CHECKOUT, Checkout, only_error
 
-from scripts import server
+from scripts import account, server, settings
 from scripts.cluster import Cluster
 from scripts.debian import cache_folder
 from scripts.server import GIB, Installation
@@ -133,6 +133,26 @@ def test_second_up_changes_nothing(booted: Checkout) -> None:
     again = booted.up()
     assert "which is up already" in again and "Connect: " in again
     assert (booted.pid(), booted.query("select completed_at from enms.schema_version")) == before
+
+
+def test_every_command_takes_from_libpq_what_enms_dsn_leaves_open(booted: Checkout) -> None:
+    dsn = "host=127.0.0.1 user=enms_user dbname=enms"
+    given = {"ENMS_DSN": dsn, "PGPORT": booted.environment["ENMS_PORT"], "PGPASSWORD": booted.password(), "PGAPPNAME": "plant"}
+    # Each of these would lead some of them elsewhere, or make another session.
+    read_only = "-c default_transaction_read_only=on"
+    astray = {"PGHOSTADDR": "203.0.113.7", "PGSERVICE": "other", "PGOPTIONS": read_only, "PGCLIENTENCODING": "LATIN1"}
+    for command in ("status",), ("verify", "--only", "roles"), ("apply",):
+        run = booted.run(*command, **given | astray)
+        assert run.returncode == 0, (command, run.stdout, run.stderr)
+    run = booted.run("psql", "-XAtc", "select current_setting('application_name') || current_setting('client_encoding')", **given | astray)
+    assert run.stdout.strip() == "plantUTF8"
+    # On an engine of ours, too.
+    assert "embedded" in booted.run("status", **astray).stdout
+
+
+def test_who_is_in_neither_group_enters_no_database(booted: Checkout) -> None:
+    open_ = "select datname from pg_database where datallowconn and has_database_privilege('public', oid, 'connect, temporary')"
+    assert booted.query(open_) == ""
 
 
 def test_server_outlives_the_terminal(booted: Checkout) -> None:
@@ -496,6 +516,42 @@ def test_memory_settings_are_scaled_and_in_force(request: pytest.FixtureRequest,
         assert shown.stdout.strip() == "512MB"
     finally:
         cluster.stop("immediate")
+
+
+@root_only
+def test_root_writes_through_no_link_of_the_servers_user(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    installation = next(iter(request.config.installations.values()), None)
+    if installation is None:
+        pytest.skip("no server on this machine")
+    victim = tmp_path / "victim"
+    victim.write_text("root's own")
+    (tmp_path / "home").mkdir(mode=0o700)
+    cluster = Cluster(installation, tmp_path / "home" / "state", free_port(), "secret", conf=tmp_path / "home" / "postgresql.conf")
+    shutil.copy(CHECKOUT / "postgresql.conf", cluster.conf)
+    cluster.create()
+    owner = cluster.data.stat().st_uid
+    names = "postgresql.conf", "off.conf", "server.pem"
+    for name in names:
+        (cluster.data / name).unlink(missing_ok=True)
+        (cluster.data / name).symlink_to(victim)
+    before = os.umask(0o077)
+    try:
+        account.put(account.server_account(), cluster.data / "server.pem", b"a key")
+        cluster.start(server.memory_flags(), hba=CHECKOUT / "scripts" / "hba" / "off.conf")
+    finally:
+        os.umask(before)
+        cluster.stop("immediate")
+    assert victim.read_text() == "root's own"
+    for name in names:
+        status = (cluster.data / name).lstat()
+        assert (stat.S_ISREG(status.st_mode), stat.S_IMODE(status.st_mode), status.st_uid) == (True, 0o600, owner), name
+
+
+def test_backups_may_be_kept_at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for given, folder in {"~/backups": tmp_path / "backups", "here": CHECKOUT / "here", "/there": Path("/there")}.items():
+        monkeypatch.setenv("ENMS_BACKUPS", given)
+        assert settings.backups_folder() == folder
 
 
 def test_full_memory_is_what_postgresql_conf_declares() -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from faults import KINDS, TODAY, Writer, assert_rollups, assert_stored, by_copy, connected, initialise, run_policies, server, start, writers  # noqa: F401
+from faults import KINDS, Writer, assert_rollups, assert_stored, by_copy, connected, initialise, run_policies, server, start, today, writers  # noqa: F401
 from verified import run, until
 
 from scripts.cluster import Cluster
@@ -26,15 +26,15 @@ HELD = {
 }  # fmt: skip
 ORPHANS = """select relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = '_timescaledb_internal' and c.relkind = 'r' and c.relname ~ '^(compress)?_hyper_.*chunk$'
-      and not exists (select from _timescaledb_catalog.chunk k where k.table_name = c.relname and true)
+      and not exists (select from _timescaledb_catalog.chunk k where k.table_name = c.relname)
     union all select table_name from _timescaledb_catalog.chunk k
-    where true and to_regclass(format('%I.%I', k.schema_name, k.table_name)) is null"""
+    where to_regclass(format('%I.%I', k.schema_name, k.table_name)) is null"""
 
 
 @pytest.mark.parametrize("how", ["stopped", "killed"])
 def test_policy_interrupted(server: Cluster, how: str, record_property) -> None:
     dsn = initialise(server, how)
-    aged = Writer("past retention", 6, "energy_readings", 200, TODAY - timedelta(days=95), by_copy)
+    aged = Writer("past retention", 6, "energy_readings", 200, today() - timedelta(days=95), by_copy)
     at_work = [*writers(), aged]
     for policy, (target, mode, what) in HELD.items():
         with contextlib.suppress(psycopg.OperationalError), psycopg.connect(dsn, autocommit=True) as connection, psycopg.connect(dsn) as holder:

@@ -16,7 +16,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import psycopg
@@ -28,7 +28,7 @@ from psycopg.conninfo import conninfo_to_dict
 from verified import details, own_cluster, until, verify_anew  # noqa: F401
 
 import compose
-from scripts import busy, extension, upgrade
+from scripts import busy, embedded, extension, upgrade
 from scripts.cluster import Cluster
 from scripts.connection import Database
 from scripts.console import Failure
@@ -201,6 +201,8 @@ def test_database_of_an_earlier_version_is_upgraded_and_kept(
 
     upgrade.apply(database)
     assert rows(database) == before
+    # It came in as one of everybody, who does not any more.
+    assert ask(database, "select has_database_privilege('upgrade_report', current_database(), 'connect')") == [(True,)]
     results = verify_anew(own_cluster.dsn("upgraded"))
     assert not details(results), details(results)
     assert ask(database, "select version from enms.schema_version order by completed_at") == [*version, (VERSION,)]
@@ -227,7 +229,7 @@ def refusal(database: Database) -> str:
     return str(refused.value)
 
 
-def test_what_is_not_to_be_upgraded_is_refused(make: Callable, previous_init: Path, capsys: pytest.CaptureFixture) -> None:
+def test_what_is_not_to_be_upgraded_is_refused(make: Callable, previous_init: Path, init: Path, own_cluster: Cluster) -> None:  # noqa: F811
     database = make("refused", previous_init)
     ask(database, "update enms.schema_version set version = '1.10.0'")
     assert "its schema is 1.10.0, newer than" in refusal(database)
@@ -242,8 +244,18 @@ def test_what_is_not_to_be_upgraded_is_refused(make: Callable, previous_init: Pa
     ask(other, "create table theirs (id integer)")
     assert "not an EnMS database" in refusal(other)
     ask(other, "drop table theirs")
+    broken = init / "07-broken.sql"
+    broken.write_text("select 1/0;\n")
+    assert re.search(r"init/07-broken\.sql:1: ERROR: +division by zero \(nothing was changed\)", refusal(other))
+    broken.unlink()
+    # This server is not this database's alone, and whom its own lets in is not changed.
+    ask(other, "grant connect on database postgres to public")
     upgrade.apply(other)
     assert ask(other, "select version from enms.schema_version") == [(VERSION,)]
+    assert ask(other, "select has_database_privilege('public', 'postgres', 'connect')") == [(True,)]
+    results = verify_anew(own_cluster.dsn("other"))
+    assert not details(results), details(results)
+    assert any("every role may enter postgres" in str(result.verdict) for result in results)
 
 
 def test_views_of_the_user_stop_a_view_that_changes_and_nothing_is_done(
@@ -278,6 +290,14 @@ $$;
     upgrade.apply(database)
     kind = "select atttypid::regtype::text from pg_attribute where attrelid = 'v_power_trend_24h'::regclass and attname = 'power_kw'"
     assert ask(database, kind) == [("double precision",)] and ask(database, "select * from early") == []
+
+    # A row that a constraint of a next version would not have let in.
+    ask(database, "alter table factories drop constraint factories_grid_region_not_empty")
+    ask(database, "update factories set grid_region = ' ' where id = (select min(id::text)::uuid from factories)")
+    with pytest.raises(Failure, match="(select \\* from public.factories where not .*) finds the rows.*nothing was changed") as refused:
+        upgrade.apply(database)
+    finds = re.search(r"(select \* from .*) finds the rows", str(refused.value))[1]
+    assert len(ask(database, finds)) == 1
 
 
 def test_killed_half_way_leaves_the_database_as_it_was(make: Callable, init: Path) -> None:
@@ -348,23 +368,44 @@ def test_clients_and_policies_go_on_and_what_holds_it_up_is_named(
     upgrade.apply(database)
 
 
-def test_timescaledb_is_updated_though_its_old_library_is_gone(make: Callable, own_cluster: Cluster) -> None:  # noqa: F811
+def test_timescaledb_is_updated_though_its_old_library_is_gone(
+    make: Callable, own_cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture  # noqa: F811
+) -> None:
     current = own_cluster.installation.timescaledb
     base, _, patch = current.rpartition(".")
     if patch == "0":
         pytest.skip(f"no earlier patch release of TimescaleDB {current}")
-    database = make("library", CHECKOUT / "init")
-    assert extension.outdated(database) is None
+    database, second, third = replace(make("library", CHECKOUT / "init"), engine=embedded), make("second"), make("third")
+    for other in second, third:
+        ask(other, "create extension timescaledb")
+    make("closed")
+    ask(database, "alter database closed allow_connections false")
+    assert extension.difference(database) is None
     # The catalogue is the same within a minor version: what an earlier patch release would have written.
     earlier = f"{base}.{int(patch) - 1}"
-    ask(
-        database,
-        f"update _timescaledb_catalog.metadata set value = '{earlier}' where key = 'timescaledb_version';"
-        f"update pg_extension set extversion = '{earlier}' where extname = 'timescaledb'",
+    written = (
+        "update _timescaledb_catalog.metadata set value = '{0}' where key = 'timescaledb_version';"
+        "update pg_extension set extversion = '{0}' where extname = 'timescaledb'"
     )
-    assert extension.outdated(database) == f"its TimescaleDB is {earlier}, whose library the server lacks"
-    upgrade.apply(database)
-    assert extension.outdated(database) is None
+    for old in database, second:
+        ask(old, written.format(earlier))
+    assert upgrade.advice(database) == f"its TimescaleDB is {earlier}, whose library the server lacks: make apply updates it"
+    monkeypatch.setattr(busy, "PATIENCE", 1)
+    # The last has nothing to update: its session stays. The second is in use, by one that needs no library.
+    with third.connect() as kept, second.connect(options="-c timescaledb.disable_load=on", application_name="lister") as lister:
+        lister.execute("update pg_extension set extversion = extversion where extname = 'timescaledb'")
+        with pytest.raises(Failure, match="of second were not free.*lister.*TimescaleDB was updated in library, and nothing else"):
+            upgrade.apply(database)
+        lister.rollback()
+        assert extension.difference(database) is None and extension.difference(second) is not None
+        ask(database, written.format(earlier))
+        capsys.readouterr()
+        upgrade.apply(database)
+        assert kept.execute("select 1").fetchone() == (1,)
+    assert "Not updated, as they are closed to sessions: closed" in capsys.readouterr().out
+    assert [extension.difference(place) for place in (database, second, third)] == [None, None, None]
+    ask(third, written.format("99.0.0"))
+    assert upgrade.advice(third) == f"its TimescaleDB is 99.0.0, whose library the server lacks: {extension.REMEDY}"
     assert not details(verify_anew(own_cluster.dsn("library"), "extensions", "rollups", "policies", "behaviour"))
 
 

@@ -17,6 +17,7 @@ def plan(spec: Spec) -> Iterator[Check]:
         yield Check(f"grants to {name}", lambda context, name=name: _grants(context, name), ("grants", "relations", "functions"), (f"role {name}",))
     yield Check("grants to PUBLIC", _public, ("grants",))
     yield Check("functions that everybody may call", _callable, ("callable",))
+    yield Check("the server's own databases", _beside, ("open_databases",))
     yield Check("what the roles need of the server", _needs, ("needs",))
     yield Check("owners of database, schema and types", _owners, ("owners", "schemas"))
     yield Check("nothing put in pg_catalog", _intruders, ("intruders",))
@@ -85,6 +86,12 @@ def _callable(context: Context) -> Verdict:
     """An update of TimescaleDB makes some of its functions anew, and everybody's again."""
     found = [row["routine"] for row in context.catalog.rows("callable")]
     return Verdict(Outcome.FAILED, "any role could delete readings, or hold up jobs", (), tuple(found), "make apply") if found else PASSED
+
+
+def _beside(context: Context) -> Verdict:
+    """make apply closes them where nobody else's database shares the server; elsewhere that is its administrator's to say."""
+    names = [row["name"] for row in context.catalog.rows("open_databases")]
+    return information(f"every role may enter {', '.join(names)}, and fill the disk from there") if names else PASSED
 
 
 def _needs(context: Context) -> Verdict:

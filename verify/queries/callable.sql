@@ -1,4 +1,5 @@
 -- What works on chunks, workers and large objects without asking whose they are, and is still open to everybody.
+-- init/02-schema.sql has the same condition.
 select p.oid::regprocedure::text as routine
 from pg_proc p
 left join pg_depend d on d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
