@@ -19,7 +19,7 @@ RESTORE = [
     "archive:__enter__", "archive:_end", "shell:complete", "side:_compare", "side:_verify", "roles:settle", "swap:swap",
 ]  # fmt: skip
 # What comes once the databases have changed places.
-SWAPPED = ["swap:start_jobs", "trials:record", "swap:all_kept"]
+SWAPPED = ["swap:start_jobs", "trials:record", "swap:all_kept#2"]
 
 
 def killed(process: subprocess.Popen, number: int = signal.SIGKILL) -> None:

@@ -138,12 +138,12 @@ def test_a_folder_for_the_json_file_is_refused_at_once(tmp_path: Path) -> None:
 def test_a_role_that_may_not_make_databases_is_refused(cluster: Cluster) -> None:
     before = databases(cluster)
     with psycopg.connect(cluster.dsn("postgres"), autocommit=True) as connection:
-        connection.execute("create role bench_reader login password 'reader'")
+        connection.execute("create role bench_reader login password 'reader'; grant connect on database postgres to bench_reader")
         try:
             run = bench(ENMS_DSN=f"{cluster.dsn('postgres')} user=bench_reader password=reader")
             assert "bench_reader may not create databases" in only_error(run)
         finally:
-            connection.execute("drop role bench_reader")
+            connection.execute("drop owned by bench_reader; drop role bench_reader")
     assert databases(cluster) == before
 
 

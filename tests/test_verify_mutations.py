@@ -36,7 +36,7 @@ ELSEWHERE = (
     # test_verify_robust.py
     "server release", "usage of schema public", "database is EnMS", "TimescaleDB release", "this session sees everything",
     # They inform.
-    ".* of your own", "who may do everything", "readings in the future", "machines that stopped reporting", "a known plant can be inserted",
+    ".* of your own", "who may do everything", "readings in the future", "machines that stopped reporting", "a known plant can be inserted", "the server's own databases",
     # They take another server, file or library.
     "server version", "database encoding and collation", "timescaledb.license", "postgresql.conf is in force", "configuration files", "pg_stat_statements can be read",
     "extension timescaledb",
