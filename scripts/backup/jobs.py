@@ -4,12 +4,12 @@ Either would wait for the dump with a lock asked for on an old chunk, and whoeve
 it. They are put off by a few minutes at a time, so that they run again by themselves if the backup is killed.
 """
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
 
+from scripts.backup.meanwhile import meanwhile
 from scripts.console import say
 
 # The verifier takes a job as put off for good after its interval and 10 minutes.
@@ -28,7 +28,6 @@ BACK = "select count(*) from alter_job(%s, next_start => greatest(%s, now()), if
 @contextmanager
 def put_off(connect: Callable[[], psycopg.Connection]) -> Iterator[None]:
     """Keep the database's compression and retention from starting; at the end they are due when they were, or at once."""
-    over = threading.Event()
     with connect() as session:
         were = {}
 
@@ -36,22 +35,11 @@ def put_off(connect: Callable[[], psycopg.Connection]) -> Iterator[None]:
             for job, was, _ in session.execute(PUT_OFF):
                 were.setdefault(job, was)
 
-        def again() -> None:
-            try:
-                while not over.wait(EVERY):
-                    postpone()
-            except psycopg.Error:
-                # The dump itself goes on; at the worst an old chunk is waited for.
-                return
-
         postpone()
-        keeper = threading.Thread(target=again, daemon=True)
-        keeper.start()
         try:
-            yield
+            with meanwhile(postpone, EVERY):
+                yield
         finally:
-            over.set()
-            keeper.join()
             try:
                 for job, was in were.items():
                     session.execute(BACK, [job, was])

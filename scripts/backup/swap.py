@@ -1,10 +1,7 @@
 """One database in the place of another, in one transaction."""
 
 import re
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -12,6 +9,7 @@ import psycopg
 from psycopg import sql
 
 from scripts.backup import source
+from scripts.backup.meanwhile import meanwhile
 from scripts.backup.store import STAMP
 from scripts.connection import Database
 
@@ -67,29 +65,9 @@ def swap(database: Database, session: psycopg.Connection, side: str, at_once: li
     names = {"target": identifiers["target"], "side": identifiers["side"], "target_name": target, "side_name": side}
     statements = sql.SQL(" ").join(statement + sql.SQL(";") for statement in at_once)
     body = sql.SQL(SWAP).format(**names, keep=keep, at_once=statements).as_string(session)
-    with _cutting(database, [target, side]):
+    with source.open_session(database, "postgres") as other, meanwhile(lambda: other.execute(CUT, [[target, side]]), CUT_EVERY):
         session.execute(sql.SQL("do {}").format(sql.Literal(body)))
     return kept
-
-
-@contextmanager
-def _cutting(database: Database, names: list[str]) -> Iterator[None]:
-    """Go on ending the sessions of the databases, by a session of its own."""
-    over = threading.Event()
-    with source.open_session(database, "postgres") as session:
-
-        def cut() -> None:
-            with suppress(psycopg.Error):
-                while not over.wait(CUT_EVERY):
-                    session.execute(CUT, [names])
-
-        cutter = threading.Thread(target=cut, daemon=True)
-        cutter.start()
-        try:
-            yield
-        finally:
-            over.set()
-            cutter.join()
 
 
 def start_jobs(database: Database) -> None:
