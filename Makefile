@@ -11,14 +11,16 @@ FORCE ?=
 # Days of readings that the benchmark loads, and machines at 10 s in place of the seed's seven.
 BENCH_DAYS ?= 30
 BENCH_MACHINES ?=
-# The backup that is restored.
+# The backup that is restored; the file that is imported (- is standard input), and the machine that its readings are of.
 FILE ?=
-export ENGINE BENCH_DAYS BENCH_MACHINES
+CSV ?=
+MACHINE ?=
+export ENGINE BENCH_DAYS BENCH_MACHINES CSV MACHINE
 
 PYTHON := .venv/bin/python
 RUN := $(PYTHON) -m scripts.engine
 
-.PHONY: help up down psql status logs verify apply backup backups restore restore-test clean test bench
+.PHONY: help up down psql status logs verify apply import demo kpis report backup backups restore restore-test clean test smoke bench
 
 help: ## List the tasks
 	sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -32,8 +34,8 @@ down: .venv/ready ## Stop the database; the data stays
 psql: .venv/ready ## Open psql (ARGS='-c "select 1"' is passed on)
 	$(RUN) psql $(ARGS)
 
-status: .venv/ready ## Say what runs, where and since when
-	$(RUN) status
+status: .venv/ready ## Show the database in one screen: server, sizes, readings, jobs, disk, backups
+	$(RUN) status $(ARGS)
 
 logs: .venv/ready ## Show the end of the server's log (ARGS=-f follows it)
 	$(RUN) logs $(ARGS)
@@ -43,6 +45,18 @@ verify: .venv/ready ## Compare the database with its specification (ARGS='--form
 
 apply: .venv/ready ## Bring the database up to this checkout's schema, and its TimescaleDB up to the server's
 	$(RUN) apply
+
+import: .venv/ready-tools ## Bring history in (CSV=readings.csv MACHINE=Compressor-1; ARGS=--help tells the rest)
+	$(PYTHON) -m scripts.history "$$CSV" --machine "$$MACHINE" $(ARGS)
+
+demo: .venv/ready ## Give the seed machines 14 days of readings, then go on live until Ctrl-C
+	$(PYTHON) -m scripts.demo $(ARGS)
+
+kpis: .venv/ready ## Show energy, peak, SEC, cost and CO2 by machine and factory (ARGS='--range week' is passed on)
+	$(PYTHON) -m scripts.kpis $(ARGS)
+
+report: .venv/ready-tools ## Write last month's figures with charts into report.html (ARGS='--range today' is passed on)
+	$(PYTHON) -m scripts.kpis --format html --range last-month --output report.html $(ARGS)
 
 backup: ## Back up the running database into backups/, keeping the newest 7
 	sh scripts/backup.sh
@@ -62,12 +76,19 @@ clean: .venv/ready ## Delete the database and all its data, after asking (FORCE=
 test: .venv/ready-test ## Run the test suite (ARGS='-k name' is passed on)
 	$(PYTHON) -m pytest $(ARGS)
 
+smoke: ## Do what CI does: up, verify, test, backup and restore-test, in a copy of this folder
+	sh scripts/smoke.sh
+
 bench: .venv/ready ## Measure the speed against plain PostgreSQL (BENCH_DAYS=3 is quicker)
 	$(PYTHON) -m scripts.bench $(ARGS)
 
 # The tools' Python packages, installed once and again whenever pyproject.toml changes.
 .venv/ready: pyproject.toml
 	sh scripts/venv.sh .
+	touch $@
+
+.venv/ready-tools: pyproject.toml .venv/ready
+	sh scripts/venv.sh '.[tools]'
 	touch $@
 
 .venv/ready-test: pyproject.toml .venv/ready

@@ -1,5 +1,6 @@
 """What the tools say to a person: short lines, a clock on anything slow, one line per error."""
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,25 @@ def complain(message: str) -> None:
     """Print one `error:` line on stderr."""
     sys.stdout.flush()
     print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+
+
+def exit_code(work: Callable[[], int | None]) -> int:
+    """Do a command's work; what ends it early is told in one line. The exit code is its own, 1 for a failure or 130 for an interrupt."""
+    # Ended by whatever started it, as by Ctrl-C: what it has begun is put in order. Under nohup it goes on.
+    for number in signal.SIGTERM, signal.SIGHUP:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+    try:
+        return work() or 0
+    except Failure as failure:
+        complain(str(failure))
+        return failure.code
+    except OSError as error:
+        complain(f"{error.strerror}: {error.filename}" if error.filename else str(error))
+        return 1
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return 130
 
 
 @contextmanager

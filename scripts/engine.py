@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -13,7 +12,7 @@ import psycopg
 from scripts import client, connection, docker, embedded, extension, network, upgrade
 from scripts.backup import listing, restore as restoring, save, swap
 from scripts.connection import ENGINES
-from scripts.console import Failure, complain, say
+from scripts.console import Failure, exit_code, say
 from scripts.settings import CHECKOUT, ENV, keep_backups, read_settings, write_env
 
 VERIFY_WAIT = 60
@@ -24,21 +23,7 @@ PLACE = "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", *client.ASTRAY
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code is 0, 1 for a failure, 2 for wrong usage, or that of psql or the verifier."""
     options = _parse(sys.argv[1:] if arguments is None else arguments)
-    # Ended by whatever started it, as by Ctrl-C: what it has begun is put in order. Under nohup it goes on.
-    for number in signal.SIGTERM, signal.SIGHUP:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
-    try:
-        return options.run(options) or 0
-    except Failure as failure:
-        complain(str(failure))
-        return failure.code
-    except OSError as error:
-        complain(f"{error.strerror}: {error.filename}" if error.filename else str(error))
-        return 1
-    except KeyboardInterrupt:
-        complain("interrupted")
-        return 130
+    return exit_code(lambda: options.run(options))
 
 
 def up(options: argparse.Namespace) -> int:
