@@ -1,0 +1,5 @@
+import sys
+
+from scripts.kpis.cli import main
+
+sys.exit(main())

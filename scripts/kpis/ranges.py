@@ -1,0 +1,128 @@
+"""Which time is asked for: a named period or two ends, in each factory's own zone, and the period before it."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+import psycopg
+
+from scripts.console import Failure
+
+# A period's first local day, and one period; those that are over end one period after it, the others now.
+PERIODS = {
+    "today": ("day", 0, "1 day"),
+    "yesterday": ("day", 1, "1 day"),
+    "week": ("week", 0, "7 days"),
+    "last-week": ("week", 1, "7 days"),
+    "month": ("month", 0, "1 month"),
+    "last-month": ("month", 1, "1 month"),
+}
+# The server's zones count, as for the KPI functions. A range is never empty, not even at the stroke of midnight.
+NAMED = """
+select f.id, p.first, case when %(ago)s = 1 then p.first + s.step end as last,
+       s.step, true as aligned
+from public.factories f
+cross join lateral (select %(step)s::interval as step) s
+cross join lateral (select date_trunc(%(unit)s, now() at time zone f.timezone) - %(ago)s * s.step as first) p
+"""
+# Whole months are compared with as many months, whole days with as many days, anything else with as much time.
+GIVEN = """
+select f.id, p.first, p.last,
+       case when p.first = date_trunc('month', p.first) and p.last = date_trunc('month', p.last) then make_interval(
+                months => (extract(year from p.last) * 12 + extract(month from p.last)
+                           - extract(year from p.first) * 12 - extract(month from p.first))::integer)
+            else p.last - p.first end as step,
+       p.first = date_trunc('day', p.first) and p.last = date_trunc('day', p.last) as aligned
+from public.factories f
+cross join lateral (
+    select coalesce(%(from_local)s::timestamp, %(from_instant)s::timestamptz at time zone f.timezone) as first,
+           coalesce(%(to_local)s::timestamp, coalesce(%(to_instant)s::timestamptz, now()) at time zone f.timezone) as last) p
+"""
+SPANS = """
+with asked as ({asked}),
+spans as (
+    select f.id, a.step, a.aligned, f.timezone,
+           coalesce(%(from_instant)s::timestamptz, a.first at time zone f.timezone) as first,
+           coalesce(%(to_instant)s::timestamptz, {end}) as last
+    from public.factories f join asked a on a.id = f.id),
+pairs as (
+    select s.*, case when s.aligned then ((s.first at time zone s.timezone) - s.step) at time zone s.timezone
+                     else s.first - (s.last - s.first) end as before_first,
+           case when s.aligned then least(((s.last at time zone s.timezone) - s.step) at time zone s.timezone, s.first)
+                else s.first end as before_last
+    from spans s)
+select b.id, b.timezone, b.first, b.last, b.first at time zone b.timezone, b.last at time zone b.timezone,
+       b.before_first, b.before_last, b.before_first at time zone b.timezone, b.before_last at time zone b.timezone, now()
+from pairs b
+"""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A half-open range: two instants, with the offset of the factory's zone at each."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def length(self) -> timedelta:
+        return self.end.astimezone(UTC) - self.start.astimezone(UTC)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The range at one factory, the equal one before it, and now."""
+
+    zone: str
+    span: Span
+    before: Span
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the command line asks for: a period's name, or one or two ends."""
+
+    period: str
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+def moment(text: str) -> datetime:
+    """A local day's midnight, a local time, or with an offset an instant; ValueError for anything else."""
+    try:
+        return datetime.combine(date.fromisoformat(text), datetime.min.time())
+    except ValueError:
+        return datetime.fromisoformat(text)
+
+
+def local(instant: datetime, wall: datetime) -> datetime:
+    """The instant, with the offset that its local time shows; the server's zone data decides, not Python's."""
+    return instant.astimezone(timezone(wall - instant.astimezone(UTC).replace(tzinfo=None)))
+
+
+def resolve(connection: psycopg.Connection, choice: Choice) -> dict[Any, Asked]:
+    """The range of each factory by its id; raises Failure for a range that ends before it begins."""
+    parameters: dict[str, Any] = {"from_instant": None, "to_instant": None, "from_local": None, "to_local": None}
+    for name, given in ("from", choice.start), ("to", choice.end):
+        if given:
+            parameters[f"{name}_local" if given.tzinfo is None else f"{name}_instant"] = given
+    if choice.start:
+        asked, end = GIVEN, "case when %(to_local)s::timestamp is null then now() else a.last at time zone f.timezone end"
+    else:
+        unit, ago, step = PERIODS[choice.period]
+        parameters |= {"unit": unit, "ago": ago, "step": step}
+        asked, end = NAMED, "coalesce(a.last at time zone f.timezone, greatest(now(), (a.first at time zone f.timezone) + interval '1 microsecond'))"
+    found = {}
+    try:
+        rows = connection.execute(SPANS.format(asked=asked, end=end), parameters).fetchall()
+    except (psycopg.DataError, psycopg.NotSupportedError) as error:
+        raise Failure(f"the range cannot be worked out: {error.diag.message_primary or error}", code=2) from None
+    for factory, zone, first, last, first_wall, last_wall, before, before_end, before_wall, before_end_wall, now in rows:
+        if last <= first:
+            to = f"--to {choice.end:%Y-%m-%d %H:%M}" if choice.end else "now"
+            raise Failure(f"--from {choice.start:%Y-%m-%d %H:%M} is not before {to}: the range is half-open, its end is not part of it", code=2)
+        span = Span(local(first, first_wall), local(last, last_wall))
+        before_span = Span(local(before, before_wall), local(before_end, before_end_wall))
+        found[factory] = Asked(zone, span, before_span, now.astimezone(UTC))
+    return found
