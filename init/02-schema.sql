@@ -19,6 +19,9 @@ begin
     if not exists (select from pg_roles where rolname = 'enms_reader') then
         create role enms_reader nologin;
     end if;
+    if not exists (select from pg_roles where rolname = 'enms_monitor') then
+        create role enms_monitor nologin;
+    end if;
 exception
     -- Roles belong to the whole server: another database's boot may have just made them.
     when duplicate_object or unique_violation then null;
@@ -26,6 +29,7 @@ end
 $$;
 comment on role enms_ingest is 'Writes readings and machine status, reads machines and factories.';
 comment on role enms_reader is 'Reads every table, rollup and view and calls the KPI functions.';
+comment on role enms_monitor is 'Reads the views v_ops_*, and nothing of the plant''s data.';
 
 -- Enums. Their order is used: alerts sort by severity, machine types by the list below.
 do $$
@@ -1035,14 +1039,14 @@ begin
         join pg_roles r on r.oid = a.grantee
         where c.relnamespace in ('public'::regnamespace, 'enms'::regnamespace) and not r.rolsuper
           and has_database_privilege('public', current_database(), 'connect')
-          and r.rolname not in ('enms_ingest', 'enms_reader')
+          and r.rolname not in ('enms_ingest', 'enms_reader', 'enms_monitor')
     loop
         execute format('grant connect on database %I to %I', current_database(), v_role);
     end loop;
 end
 $$;
 revoke all on database :"DBNAME" from public;
-grant connect on database :"DBNAME" to enms_ingest, enms_reader;
+grant connect on database :"DBNAME" to enms_ingest, enms_reader, enms_monitor;
 grant temporary on database :"DBNAME" to enms_ingest;
 -- Nor into the server's own databases, where the same disk could be filled; where others share the server, that is theirs to say.
 do $$
@@ -1065,7 +1069,7 @@ revoke all on schema public from public;
 revoke all on schema enms from public, enms_ingest;
 revoke all on all functions in schema enms from public;
 revoke all on function public.update_updated_at_column() from public;
-grant usage on schema public to enms_ingest, enms_reader;
+grant usage on schema public to enms_ingest, enms_reader, enms_monitor;
 grant usage on schema enms to enms_reader;
 grant select on enms.schema_version to enms_reader;
 grant select on public.factories, public.machines to enms_ingest;

@@ -825,6 +825,222 @@ end
 $$;
 comment on function public.get_factory_summary(uuid, timestamptz, timestamptz) is 'Sum of a factory''s machines in [start, end); avg_load_factor is weighted by energy. Always one row.';
 
+-- For the v_ops views. What they ask of TimescaleDB's own views and of pg_stat_statements is asked in functions: an update
+-- of the extension makes those anew, and would be stopped by a view that stands on them.
+
+-- Tables and chunks with their sizes; a compressed chunk's are those of what it is compressed to as well.
+create or replace function enms.ops_storage()
+returns table (
+    relation text, kind text, range_start timestamptz, range_end timestamptz, made timestamptz,
+    table_bytes bigint, index_bytes bigint, toast_bytes bigint, compressed boolean, before_bytes bigint, after_bytes bigint)
+language plpgsql stable
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    return query
+    with kept as materialized (
+        select format('%I.%I', h.hypertable_schema, h.hypertable_name)::regclass as stored,
+               h.hypertable_name::text as relation, 'readings' as kind
+        from timescaledb_information.hypertables h
+        where h.hypertable_schema = 'public'
+        union all
+        select format('%I.%I', a.materialization_hypertable_schema, a.materialization_hypertable_name)::regclass,
+               a.view_name::text, 'rollup'
+        from timescaledb_information.continuous_aggregates a
+        where a.view_schema = 'public'),
+    chunks as materialized (
+        select k.relation, k.kind, s.*
+        from kept k
+        cross join lateral chunks_detailed_size(k.stored) s),
+    savings as materialized (
+        select z.*
+        from kept k
+        cross join lateral chunk_compression_stats(k.stored) z)
+    select c.relation, c.kind, r.range_start, r.range_end, r.chunk_creation_time,
+           c.table_bytes, c.index_bytes, coalesce(c.toast_bytes, 0), r.is_compressed,
+           z.before_compression_total_bytes, z.after_compression_total_bytes
+    from chunks c
+    join timescaledb_information.chunks r on r.chunk_schema = c.chunk_schema and r.chunk_name = c.chunk_name
+    left join savings z on z.chunk_schema = c.chunk_schema and z.chunk_name = c.chunk_name and r.is_compressed
+    union all
+    -- Those that are not cut into chunks, and of those that are what stands above the chunks.
+    select coalesce(k.relation, replace(c.relnamespace::regnamespace || '.', 'public.', '') || c.relname), coalesce(k.kind, 'table'),
+           null, null, null, pg_table_size(c.oid) - t.toast, pg_indexes_size(c.oid), t.toast, false, null, null
+    from pg_class c
+    left join kept k on k.stored = c.oid
+    cross join lateral (select coalesce(pg_total_relation_size(nullif(c.reltoastrelid, 0)), 0) as toast) t
+    where k.stored is not null
+       or c.relkind in ('r', 'm') and c.relnamespace in ('public'::regnamespace, 'enms'::regnamespace);
+end
+$$;
+comment on function enms.ops_storage() is 'Bytes of every table of the schemas public and enms and of the rollups, one row per chunk and one for the rest.';
+
+-- Jobs and how they fare, by the rules of the verifier: a job may be late from when the server or, at p_begun, the database
+-- was there. TimescaleDB's own, below 1000, are left out.
+create or replace function enms.ops_jobs(p_begun timestamptz)
+returns table (
+    job_id integer, kind text, target text, schedule_interval interval, acts_after interval, state text, last_status text,
+    last_success timestamptz, last_run timestamptz, last_duration interval, next_start timestamptz, runs bigint, failures bigint)
+language plpgsql stable
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    return query
+    select j.job_id,
+           case j.proc_name when 'policy_refresh_continuous_aggregate' then 'refresh' when 'policy_compression' then 'compression'
+                            when 'policy_retention' then 'retention' else j.proc_name::text end,
+           coalesce(a.view_name, j.hypertable_name)::text, j.schedule_interval,
+           case when j.proc_schema::text like '\_timescaledb\_%'
+                then coalesce(j.config ->> 'compress_after', j.config ->> 'drop_after')::interval end,
+           case when not j.scheduled then 'off'
+                when r.status = 'Failed' then 'failed'
+                when r.running then 'running'
+                when j.next_start > now() + j.schedule_interval + interval '10 minutes' then 'put off'
+                when greatest(r.success, pg_postmaster_start_time(), p_begun) < now() - 3 * j.schedule_interval - interval '10 minutes' then 'overdue'
+                when r.success is null then 'not run yet'
+                else 'ok' end,
+           r.status, r.success, r.started, r.duration,
+           case when j.scheduled and isfinite(j.next_start) then j.next_start end, r.runs, r.failures
+    from timescaledb_information.jobs j
+    left join timescaledb_information.continuous_aggregates a
+      on a.materialization_hypertable_schema = j.hypertable_schema and a.materialization_hypertable_name = j.hypertable_name
+    -- Releases before 2.22 leave out jobs that never ran, and list one twice while it has a parallel worker.
+    left join lateral (
+        select max(s.last_run_status) as status, bool_or(s.job_status = 'Running') as running,
+               max(nullif(s.last_successful_finish, '-infinity')) as success, max(nullif(s.last_run_started_at, '-infinity')) as started,
+               max(s.last_run_duration) as duration, max(s.total_runs) as runs, max(s.total_failures) as failures
+        from timescaledb_information.job_stats s
+        where s.job_id = j.job_id) r on true
+    where j.job_id >= 1000;
+end
+$$;
+comment on function enms.ops_jobs(timestamptz) is 'Jobs with their last success and next start; state is ok, running, not run yet, off, failed, put off or overdue.';
+
+-- The newest reading of each active machine, of any carrier. What the one-minute rollups have stored is asked by index, and
+-- of raw only what is newer, so that a machine that is silent costs no more; ten minutes more, as a refresh may be late.
+create or replace function enms.ops_newest_readings()
+returns table (machine_id uuid, last_reading timestamptz)
+language plpgsql stable
+security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_stored text[];
+    v_from   timestamptz;
+    v_last   timestamptz := now() + interval '5 minutes';
+    v_minute timestamptz;
+    -- Run as text, so that it is planned for its own time, which leaves out the other chunks.
+    v_newest text := 'select r.time from energy_readings r where r.machine_id = $1 and r.time >= $2 and r.time < $3
+                      order by r.time desc limit 1';
+    v_one    text;
+begin
+    select array_agg(format('%I.%I', h.schema_name, h.table_name)),
+           -- That of an empty rollup is before the years that can be reckoned with.
+           least(max(greatest(_timescaledb_functions.to_timestamp(w.watermark), '0001-01-02')), now()) - interval '10 minutes'
+    into v_stored, v_from
+    from _timescaledb_catalog.continuous_agg c
+    join _timescaledb_catalog.hypertable h on h.id = c.mat_hypertable_id
+    left join _timescaledb_catalog.continuous_aggs_watermark w on w.mat_hypertable_id = c.mat_hypertable_id
+    where c.user_view_schema = 'public' and c.user_view_name in ('energy_readings_1min', 'energy_by_carrier_1min');
+    -- Without stored rollups a silent machine is looked for in a week of readings, and then in what its status says.
+    if v_stored is null then
+        v_from := now() - interval '7 days';
+    end if;
+    for machine_id in select m.id from machines m where m.is_active loop
+        execute v_newest into last_reading using machine_id, v_from, v_last;
+        if last_reading is null then
+            v_minute := null;
+            foreach v_one in array coalesce(v_stored, '{}') loop
+                execute format('select greatest($1, (select r.bucket from %s r where r.machine_id = $2 and r.bucket <= $3
+                                                     order by r.bucket desc limit 1))', v_one)
+                into v_minute using v_minute, machine_id, v_last;
+            end loop;
+            execute v_newest into last_reading using machine_id, v_minute, v_minute + interval '1 minute';
+            -- Past retention there is only the minute.
+            last_reading := coalesce(last_reading, v_minute);
+        end if;
+        if last_reading is null and v_stored is null then
+            select s.last_reading_time into last_reading
+            from machine_status s where s.machine_id = ops_newest_readings.machine_id and s.last_reading_time < v_from;
+        end if;
+        return next;
+    end loop;
+end
+$$;
+comment on function enms.ops_newest_readings() is 'The newest energy reading of each active machine, none of more than 5 minutes from now; NULL where there is none.';
+
+-- Readings of other carriers than electricity by day, for eight days. Where a plant has none, their rollup is never filled,
+-- and to ask it would read all of raw; so its levels are asked as they are stored, and raw for what is newer than either's.
+create or replace function enms.ops_carrier_days()
+returns table (day timestamptz, machine_id uuid, readings numeric)
+language plpgsql stable
+security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_since timestamptz := time_bucket('1 day', now()) - interval '7 days';
+    v_level record;
+begin
+    -- In place of none, a time before all others.
+    select max(l.stored) filter (where l.name = 'energy_by_carrier_1hour') as hours,
+           max(l.stored) filter (where l.name = 'energy_by_carrier_1min') as minutes,
+           greatest(v_since, max(l.filled) filter (where l.name = 'energy_by_carrier_1hour')) as hours_end,
+           greatest(v_since, max(l.filled) filter (where l.name = 'energy_by_carrier_1min'),
+                    max(l.filled) filter (where l.name = 'energy_readings_1min') - interval '10 minutes') as minutes_end
+    into v_level
+    from (select c.user_view_name as name, format('%I.%I', h.schema_name, h.table_name) as stored,
+                 greatest(_timescaledb_functions.to_timestamp(w.watermark), '0001-01-02') as filled
+          from _timescaledb_catalog.continuous_agg c
+          join _timescaledb_catalog.hypertable h on h.id = c.mat_hypertable_id
+          left join _timescaledb_catalog.continuous_aggs_watermark w on w.mat_hypertable_id = c.mat_hypertable_id
+          where c.user_view_schema = 'public') l;
+    if v_level.hours is null then
+        return;
+    end if;
+    return query execute format(
+        'select time_bucket(''1 day'', r.bucket), r.machine_id, sum(r.total_readings) from %s r where r.bucket >= $1 and r.bucket < $2 group by 1, 2
+         union all
+         select time_bucket(''1 day'', r.bucket), r.machine_id, sum(r.reading_count) from %s r where r.bucket >= $2 and r.bucket < $3 group by 1, 2
+         union all
+         select time_bucket(''1 day'', r.time), r.machine_id, count(*) from energy_readings r
+         where r.time >= $3 and r.energy_type not in (''electrical'', ''electricity'', ''energy'') group by 1, 2',
+        v_level.hours, v_level.minutes) using v_since, v_level.hours_end, v_level.minutes_end;
+end
+$$;
+comment on function enms.ops_carrier_days() is 'Readings of other carriers by machine and day (UTC), today and the seven days before; none on Apache-2.';
+
+-- Statements of this database, whoever ran them. PostgreSQL takes the constants out of what reads and writes rows, mostly,
+-- but not out of other statements, such as the password of an ALTER ROLE: of those only the first word is told, or what
+-- a CALL or COPY is of. What is left of comments and literals in the others goes, too.
+create or replace function enms.ops_statements()
+returns table (
+    query_id bigint, role_name text, statement text, calls bigint, total_ms double precision, mean_ms double precision,
+    max_ms double precision, row_count bigint)
+language plpgsql stable
+security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    return query
+    select s.queryid, coalesce(r.rolname::text, 'dropped'),
+           -- A comment within a comment leaves a part of it.
+           case when t.text ~ '/\*|\*/' then '…'
+                when t.text ~* '^[( ]*(select|insert|update|delete|merge|with|values)\M'
+                then left(regexp_replace(t.text, '(''|\$(?!\d)).*$', '…'), 1000)
+                when t.text ~* '^(call|copy)\M' then regexp_replace(t.text, '[(''$].*$', '…')
+                else concat_ws(' ', lower(substring(t.text from '^[[:alpha:]]+')), '…') end,
+           s.calls, s.total_exec_time, s.mean_exec_time, s.max_exec_time, s.rows
+    from pg_stat_statements s
+    cross join lateral (
+        select btrim(regexp_replace(regexp_replace(regexp_replace(s.query, '/\*.*?\*/', ' ', 'g'), '--[^\n]*', ' ', 'g'), '\s+', ' ', 'g')) as text) t
+    left join pg_roles r on r.oid = s.userid
+    where s.dbid = (select d.oid from pg_database d where d.datname = current_database())
+    order by s.total_exec_time desc
+    limit 100;
+end
+$$;
+comment on function enms.ops_statements() is 'The hundred statements of this database that took the most time, without constants and comments.';
+
 revoke all on all functions in schema enms from public;
 revoke all
     on function public.calculate_sec(uuid, timestamptz, timestamptz),
@@ -863,3 +1079,8 @@ grant execute
                 enms.carbon_factor_on(text, date),
                 enms.machine_figures(uuid[], timestamptz, timestamptz, uuid, text, boolean)
     to enms_reader;
+-- A view's functions run with the caller's rights.
+grant execute
+    on function enms.ops_storage(), enms.ops_jobs(timestamptz), enms.ops_newest_readings(), enms.ops_carrier_days(),
+                enms.ops_statements()
+    to enms_reader, enms_monitor;

@@ -414,6 +414,252 @@ comment on column public.v_carbon_emissions_tracking.total_energy_kwh is 'Energy
 comment on column public.v_carbon_emissions_tracking.total_co2_kg is 'CO2, kg.';
 comment on column public.v_carbon_emissions_tracking.total_co2_tonnes is 'CO2, t.';
 
+-- For operations: figures for make status, Prometheus and Grafana. Sizes are in bytes, ages in seconds, as those take them.
+create or replace view public.v_ops_server as
+select
+    current_database()::text collate "default" as database_name,
+    current_setting('server_version') as server_version,
+    (select e.extversion from pg_extension e where e.extname = 'timescaledb') collate "default" as timescaledb_version,
+    case current_setting('timescaledb.license') when 'timescale' then 'community' when 'apache' then 'apache-2' end as edition,
+    date_trunc('second', pg_postmaster_start_time()) as started_at,
+    extract(epoch from now() - pg_postmaster_start_time())::bigint as uptime_seconds,
+    (select v.version::text from enms.schema_version v order by v.completed_at desc limit 1) as schema_version,
+    (select max(v.completed_at) from enms.schema_version v) as schema_completed_at,
+    pg_database_size(current_database()) as database_bytes,
+    (select d.numbackends from pg_stat_database d where d.datname = current_database()) as connections,
+    current_setting('max_connections')::integer as max_connections;
+comment on view public.v_ops_server is 'The server and this database; one row.';
+comment on column public.v_ops_server.database_name is 'Name of the database.';
+comment on column public.v_ops_server.server_version is 'Version of PostgreSQL.';
+comment on column public.v_ops_server.timescaledb_version is 'Version of TimescaleDB in this database.';
+comment on column public.v_ops_server.edition is 'Edition of TimescaleDB: community or apache-2.';
+comment on column public.v_ops_server.started_at is 'When the server was started.';
+comment on column public.v_ops_server.uptime_seconds is 'Time since then, s.';
+comment on column public.v_ops_server.schema_version is 'Version of this schema, which was the last to be completed.';
+comment on column public.v_ops_server.schema_completed_at is 'When it was.';
+comment on column public.v_ops_server.database_bytes is 'Size of this database, bytes.';
+comment on column public.v_ops_server.connections is 'Sessions of this database, background workers included.';
+comment on column public.v_ops_server.max_connections is 'Sessions that the whole server takes.';
+
+create or replace view public.v_ops_sizes as
+select
+    s.relation, s.kind,
+    sum(s.table_bytes + s.index_bytes + s.toast_bytes)::bigint as total_bytes,
+    sum(s.table_bytes)::bigint as table_bytes,
+    sum(s.index_bytes)::bigint as index_bytes,
+    sum(s.toast_bytes)::bigint as toast_bytes,
+    count(s.range_start) as chunks,
+    count(*) filter (where s.compressed) as compressed_chunks,
+    sum(s.before_bytes)::bigint as before_compression_bytes,
+    sum(s.after_bytes)::bigint as after_compression_bytes,
+    round(100 - 100 * sum(s.after_bytes) / nullif(sum(s.before_bytes), 0), 1) as saved_percent
+from enms.ops_storage() s
+group by s.relation, s.kind;
+comment on view public.v_ops_sizes is 'Bytes on disk by table and rollup. On the Apache-2 edition rollups are views, which take none and are not listed.';
+comment on column public.v_ops_sizes.relation is 'Table or rollup, with its schema where that is not public.';
+comment on column public.v_ops_sizes.kind is 'readings (a hypertable), rollup or table.';
+comment on column public.v_ops_sizes.total_bytes is 'Size on disk with indexes, bytes.';
+comment on column public.v_ops_sizes.table_bytes is 'Of that rows, bytes.';
+comment on column public.v_ops_sizes.index_bytes is 'Of that indexes, bytes.';
+comment on column public.v_ops_sizes.toast_bytes is 'Of that what is stored out of line (TOAST), where most of compressed rows is, bytes.';
+comment on column public.v_ops_sizes.chunks is 'Chunks.';
+comment on column public.v_ops_sizes.compressed_chunks is 'Of those compressed.';
+comment on column public.v_ops_sizes.before_compression_bytes is 'Size of the compressed chunks as they were before, bytes; NULL where there is none.';
+comment on column public.v_ops_sizes.after_compression_bytes is 'Size of the compressed chunks when they had been compressed, bytes; NULL where there is none.';
+comment on column public.v_ops_sizes.saved_percent is 'What compression saved of them, %.';
+
+-- From the rollups of a day or an hour, which cost little. On Apache-2 those would read all of raw, which is asked for the days alone.
+create or replace view public.v_ops_ingest as
+select
+    d.day::date as day, m.id as machine_id, m.name as machine_name, f.name as factory_name,
+    coalesce(r.energy, 0)::bigint as energy_readings,
+    coalesce(r.production, 0)::bigint as production_readings,
+    coalesce(r.environmental, 0)::bigint as environmental_readings,
+    ceil(extract(epoch from least(now(), d.day_end) - d.day_start) / m.data_interval_seconds)::bigint as expected_energy_readings
+from public.machines m
+join public.factories f on f.id = m.factory_id
+cross join lateral (
+    select g.day, g.day at time zone 'UTC' as day_start, (g.day + interval '1 day') at time zone 'UTC' as day_end
+    from generate_series((now() at time zone 'UTC')::date - interval '7 days', (now() at time zone 'UTC')::date, interval '1 day') g (day)) d
+left join (
+    select c.bucket, c.machine_id, sum(c.energy) as energy, sum(c.production) as production, sum(c.environmental) as environmental
+    from (
+        select e.bucket, e.machine_id, e.total_readings as energy, 0 as production, 0 as environmental
+        from public.energy_readings_1day e
+        where current_setting('timescaledb.license') = 'timescale' and e.bucket >= time_bucket('1 day', now()) - interval '7 days'
+        union all
+        select o.day, o.machine_id, o.readings, 0, 0 from enms.ops_carrier_days() o
+        union all
+        select p.bucket, p.machine_id, 0, p.total_readings, 0
+        from public.production_data_1day p
+        where current_setting('timescaledb.license') = 'timescale' and p.bucket >= time_bucket('1 day', now()) - interval '7 days'
+        union all
+        select time_bucket('1 day', n.bucket), n.machine_id, 0, 0, n.total_readings
+        from public.environmental_data_1hour n
+        where current_setting('timescaledb.license') = 'timescale' and n.bucket >= time_bucket('1 day', now()) - interval '7 days'
+        union all
+        select time_bucket('1 day', e.time), e.machine_id, count(*), 0, 0
+        from public.energy_readings e
+        where current_setting('timescaledb.license') <> 'timescale' and e.time >= time_bucket('1 day', now()) - interval '7 days'
+        group by 1, 2
+        union all
+        select time_bucket('1 day', p.time), p.machine_id, 0, count(*), 0
+        from public.production_data p
+        where current_setting('timescaledb.license') <> 'timescale' and p.time >= time_bucket('1 day', now()) - interval '7 days'
+        group by 1, 2
+        union all
+        select time_bucket('1 day', n.time), n.machine_id, 0, 0, count(*)
+        from public.environmental_data n
+        where current_setting('timescaledb.license') <> 'timescale' and n.time >= time_bucket('1 day', now()) - interval '7 days'
+        group by 1, 2) c
+    group by 1, 2) r on r.machine_id = m.id and r.bucket = d.day_start
+where m.is_active or r.machine_id is not null;
+comment on view public.v_ops_ingest is 'Readings by machine and day (UTC), today and the seven days before, 0 where there is none; those of other carriers than electricity show within a minute.';
+comment on column public.v_ops_ingest.day is 'Day in UTC; the last one is today, up to now.';
+comment on column public.v_ops_ingest.machine_id is 'machines.id.';
+comment on column public.v_ops_ingest.machine_name is 'Name of the machine.';
+comment on column public.v_ops_ingest.factory_name is 'Name of the factory.';
+comment on column public.v_ops_ingest.energy_readings is 'Energy readings of every carrier.';
+comment on column public.v_ops_ingest.production_readings is 'Production readings.';
+comment on column public.v_ops_ingest.environmental_readings is 'Environmental readings.';
+comment on column public.v_ops_ingest.expected_energy_readings is 'Energy readings that the machine''s data_interval_seconds makes of the day, for one carrier.';
+
+create or replace view public.v_ops_freshness as
+select
+    m.id as machine_id, m.name as machine_name, f.name as factory_name, m.data_interval_seconds,
+    n.last_reading,
+    extract(epoch from now() - n.last_reading)::bigint as age_seconds,
+    a.allowed as late_after_seconds,
+    coalesce(n.last_reading, m.created_at) < now() - a.allowed * interval '1 second' as late
+from enms.ops_newest_readings() n
+join public.machines m on m.id = n.machine_id
+join public.factories f on f.id = m.factory_id
+cross join lateral (select greatest(900, 10 * m.data_interval_seconds::bigint) as allowed) a;
+comment on view public.v_ops_freshness is 'The newest energy reading of each active machine, against its interval.';
+comment on column public.v_ops_freshness.machine_id is 'machines.id.';
+comment on column public.v_ops_freshness.machine_name is 'Name of the machine.';
+comment on column public.v_ops_freshness.factory_name is 'Name of the factory.';
+comment on column public.v_ops_freshness.data_interval_seconds is 'Expected time between readings, s.';
+comment on column public.v_ops_freshness.last_reading is 'Instant of the newest reading; NULL where there is none.';
+comment on column public.v_ops_freshness.age_seconds is 'Time since then, s; negative where the machine''s clock is ahead.';
+comment on column public.v_ops_freshness.late_after_seconds is 'Age at which the machine is late: ten intervals, a quarter of an hour at least, s.';
+comment on column public.v_ops_freshness.late is 'True where the reading is older; without any reading, where the machine was entered longer ago.';
+
+create or replace view public.v_ops_jobs as
+select
+    j.job_id, j.kind, j.target, j.state, j.last_success, j.next_start, j.last_status, j.failures, j.runs,
+    extract(epoch from j.schedule_interval)::bigint as schedule_seconds,
+    extract(epoch from j.acts_after)::bigint as acts_after_seconds,
+    extract(epoch from now() - j.last_success)::bigint as since_success_seconds,
+    extract(epoch from j.last_duration)::double precision as last_duration_seconds
+from enms.ops_jobs((select max(v.completed_at) from enms.schema_version v)) j;
+comment on view public.v_ops_jobs is 'Policies and other jobs of this database. The Apache-2 edition has none.';
+comment on column public.v_ops_jobs.job_id is 'Number of the job.';
+comment on column public.v_ops_jobs.kind is 'refresh, compression, retention, or the procedure of a job of your own.';
+comment on column public.v_ops_jobs.target is 'Table or rollup that it works on.';
+comment on column public.v_ops_jobs.state is 'ok, running or not run yet; failed (the last run), overdue (no success for three intervals and 10 minutes), put off, or off.';
+comment on column public.v_ops_jobs.last_success is 'End of the last run that succeeded.';
+comment on column public.v_ops_jobs.next_start is 'When it is to run next.';
+comment on column public.v_ops_jobs.last_status is 'Success or Failed, of the last run.';
+comment on column public.v_ops_jobs.failures is 'Runs that failed, ever.';
+comment on column public.v_ops_jobs.runs is 'Runs, ever.';
+comment on column public.v_ops_jobs.schedule_seconds is 'Interval of the runs, s.';
+comment on column public.v_ops_jobs.acts_after_seconds is 'Age at which chunks are compressed or dropped, s.';
+comment on column public.v_ops_jobs.since_success_seconds is 'Time since the last success, s.';
+comment on column public.v_ops_jobs.last_duration_seconds is 'Duration of the last run, s.';
+
+create or replace view public.v_ops_statements as
+select
+    s.query_id, s.role_name, s.statement, s.calls,
+    round(s.total_ms::numeric, 3) as total_ms,
+    round(s.mean_ms::numeric, 3) as mean_ms,
+    round(s.max_ms::numeric, 3) as max_ms,
+    s.row_count
+from enms.ops_statements() s;
+comment on view public.v_ops_statements is 'The hundred statements of this database that took the most time since its statistics were reset, whoever ran them.';
+comment on column public.v_ops_statements.query_id is 'Number that pg_stat_statements gave it.';
+comment on column public.v_ops_statements.role_name is 'Who ran it.';
+comment on column public.v_ops_statements.statement is 'Its text without constants and comments; of what neither reads nor writes rows the first word alone.';
+comment on column public.v_ops_statements.calls is 'How often it ran.';
+comment on column public.v_ops_statements.total_ms is 'Time in all, ms.';
+comment on column public.v_ops_statements.mean_ms is 'Time of one run, ms.';
+comment on column public.v_ops_statements.max_ms is 'Time of the longest run, ms.';
+comment on column public.v_ops_statements.row_count is 'Rows that it returned or changed.';
+
+-- What a day brings is taken from the chunks of the last seven days as they were before compression; those that are not over
+-- count up to now. What a rollup keeps of a day began when its readings did.
+create or replace view public.v_ops_disk_forecast as
+with storage as materialized (
+    select s.*, s.table_bytes + s.index_bytes + s.toast_bytes as bytes, split_part(s.relation, '_', 1) as fact
+    from enms.ops_storage() s),
+policies as materialized (
+    select j.target, j.kind, extract(epoch from min(j.acts_after)) / 86400 as days
+    from enms.ops_jobs((select max(v.completed_at) from enms.schema_version v)) j
+    where j.kind in ('compression', 'retention') and j.state <> 'off'
+    group by 1, 2),
+begun as materialized (
+    select s.fact, min(case when s.range_end > now() then greatest(s.made, s.range_start) else s.range_start end) as since
+    from storage s
+    where s.kind = 'readings' and s.range_start is not null
+    group by 1),
+chunked as (
+    select
+        s.relation, s.kind, sum(s.bytes) as bytes,
+        coalesce(extract(epoch from now() - greatest(min(s.range_start), case when min(s.range_end) > min(b.since) then min(b.since) end)) / 86400, 0) as held,
+        extract(epoch from max(s.range_end - s.range_start)) / 86400 as chunk,
+        sum(s.after_bytes) / nullif(sum(s.before_bytes), 0) as ratio,
+        sum(coalesce(s.before_bytes, s.bytes)) filter (where r.days > 0) as recent_bytes,
+        sum(r.days) filter (where r.days > 0) as recent_days
+    from storage s
+    left join begun b on b.fact = s.fact
+    cross join lateral (
+        select case when s.range_end > now() - interval '7 days'
+                    then extract(epoch from least(s.range_end, now()) - greatest(s.range_start, b.since)) / 86400 end as days) r
+    where s.kind in ('readings', 'rollup')
+    group by 1, 2),
+planned as (
+    select c.*, p.days as compress_after, k.days as kept,
+           case when c.recent_days is null then 0 when c.recent_days >= 1.0 / 24 then c.recent_bytes / c.recent_days end as daily,
+           -- Until a chunk has been compressed: what was measured of readings and of rollups.
+           case when p.days is null then 1 else coalesce(c.ratio, case c.kind when 'readings' then 0.1 else 0.2 end) end as shrinks_to
+    from chunked c
+    left join policies p on p.target = c.relation and p.kind = 'compression'
+    left join policies k on k.target = c.relation and k.kind = 'retention'),
+expected as (
+    select p.*, d.place, least(d.days, p.compress_after + p.chunk) * p.daily
+                + greatest(d.days - (p.compress_after + p.chunk), 0) * p.daily * p.shrinks_to as bytes_then
+    from planned p
+    cross join lateral (values ('retention', p.kept), ('now', p.held), ('year', least(p.kept, p.held + 365))) d (place, days))
+select
+    e.relation, e.kind, e.bytes::bigint as bytes_now,
+    round(e.daily)::bigint as bytes_per_day,
+    round(e.compress_after, 2) as compress_after_days,
+    round(e.shrinks_to, 4) as shrinks_to,
+    e.ratio is not null as shrinking_measured,
+    round(e.kept, 2) as kept_days,
+    round(e.held, 2) as held_days,
+    round(max(e.bytes_then) filter (where e.place = 'retention' and e.kept is not null))::bigint as bytes_at_retention,
+    round(case when e.kept is null
+               then e.bytes + max(e.bytes_then) filter (where e.place = 'year') - max(e.bytes_then) filter (where e.place = 'now')
+               else max(e.bytes_then) filter (where e.place = 'year') end)::bigint as bytes_in_a_year
+from expected e
+group by e.relation, e.kind, e.bytes, e.daily, e.compress_after, e.shrinks_to, e.ratio, e.kept, e.held
+union all
+select 'everything else', 'other', o.bytes::bigint, 0, null, 1, false, null, null, null, o.bytes::bigint
+from (select pg_database_size(current_database()) - coalesce(sum(c.bytes), 0) as bytes from chunked c) o;
+comment on view public.v_ops_disk_forecast is 'What tables and rollups take now, and what they will if each day goes on as the last seven.';
+comment on column public.v_ops_disk_forecast.relation is 'Hypertable or rollup; everything else of the database has one row.';
+comment on column public.v_ops_disk_forecast.kind is 'readings, rollup or other.';
+comment on column public.v_ops_disk_forecast.bytes_now is 'Size on disk, bytes.';
+comment on column public.v_ops_disk_forecast.bytes_per_day is 'What a day brings before it is compressed, bytes; NULL while there is less than an hour to tell by.';
+comment on column public.v_ops_disk_forecast.compress_after_days is 'Age at which chunks are compressed, days; NULL where they are not.';
+comment on column public.v_ops_disk_forecast.shrinks_to is 'What compression leaves, as a part of 1.';
+comment on column public.v_ops_disk_forecast.shrinking_measured is 'True where shrinks_to is that of the chunks compressed so far, false where it is assumed.';
+comment on column public.v_ops_disk_forecast.kept_days is 'Age at which chunks are dropped, days; NULL where they are kept for good.';
+comment on column public.v_ops_disk_forecast.held_days is 'Days from the oldest chunk to now.';
+comment on column public.v_ops_disk_forecast.bytes_at_retention is 'Size when as many days are held as are kept, bytes; NULL where they are kept for good.';
+comment on column public.v_ops_disk_forecast.bytes_in_a_year is 'Size in a year, bytes.';
+
 grant select
     on enms.factory_periods,
        public.v_machines_current_status, public.v_machines_detail, public.v_latest_energy_readings,
@@ -422,6 +668,10 @@ grant select
        public.v_power_trend_24h, public.v_energy_trend_30d, public.v_monthly_cost_breakdown,
        public.v_carbon_emissions_tracking
     to enms_reader;
+grant select
+    on public.v_ops_server, public.v_ops_sizes, public.v_ops_ingest, public.v_ops_freshness, public.v_ops_jobs,
+       public.v_ops_statements, public.v_ops_disk_forecast
+    to enms_reader, enms_monitor;
 
 -- What was set aside under another name because its shape is another one now. A view of the user's that still reads it
 -- stops this file, and names itself.

@@ -9,11 +9,12 @@ from types import ModuleType
 
 import psycopg
 
-from scripts import client, connection, docker, embedded, extension, network, upgrade
+from scripts import client, connection, docker, embedded, network, upgrade
 from scripts.backup import listing, restore as restoring, save, swap
 from scripts.connection import ENGINES
 from scripts.console import Failure, exit_code, say
 from scripts.settings import CHECKOUT, ENV, keep_backups, read_settings, write_env
+from scripts.status import cli as screen
 
 VERIFY_WAIT = 60
 # libpq's variables that would lead the verifier elsewhere.
@@ -116,48 +117,8 @@ def logs(options: argparse.Namespace) -> None:
 
 
 def status(options: argparse.Namespace) -> int:
-    """Say what runs, where, since when, and whether it is complete."""
-    try:
-        database = connection.find()
-    except Failure:
-        kept = [f"{engine.NAME} ({engine.where()})" for engine in ENGINES if engine.has_data()]
-        say(f"No database is up; {'data is kept: ' + ', '.join(kept) if kept else 'there is no data yet'}")
-        return 0
-    with database.connect(autocommit=True) as session, connection.answered():
-        facts = session.execute(
-            """
-            select current_setting('server_version'),
-                   (select extversion from pg_extension where extname = 'timescaledb'),
-                   current_setting('timescaledb.license', true),
-                   date_trunc('second', now() - pg_postmaster_start_time())::text,
-                   pg_size_pretty(pg_database_size(current_database())),
-                   to_regclass('enms.schema_version') is not null
-            """
-        ).fetchone()
-        version, timescaledb, licence, uptime, size, marked = facts
-        marker = (
-            marked
-            and session.execute(
-                "select version, to_char(completed_at, 'YYYY-MM-DD HH24:MI:SS TZ') from enms.schema_version"
-                " order by completed_at desc limit 1"
-            ).fetchone()
-        )
-    edition = {"timescale": "community", "apache": "apache-2"}.get(licence, licence)
-    found = extension.difference(database)
-    difference = f"; {': '.join(found)}" if found else ""
-    lines = {
-        "engine": database.engine.NAME if database.engine else "elsewhere (ENMS_DSN)",
-        "address": database.dsn,
-        "server": f"PostgreSQL {version}",
-        "TimescaleDB": f"{timescaledb} ({edition} edition){difference}" if timescaledb else "not installed",
-        "up for": uptime,
-        "size": size,
-        "data": database.engine.where() if database.engine else "there",
-        "schema": f"{marker[0]}, complete since {marker[1]}" if marker else "not complete: make logs says why",
-    }
-    for name, value in lines.items():
-        say(f"{name:<12} {value}")
-    return 0 if marker else 1
+    """Show the database in one screen: server, sizes, machines, jobs, statements, disk and backups."""
+    return screen.main(options.arguments)
 
 
 def clean(options: argparse.Namespace) -> None:
@@ -231,8 +192,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
             command.add_argument("backup", metavar="BACKUP", help="its folder, or its name in backups/")
         if run is clean:
             command.add_argument("--force", action="store_true", help="do not ask")
-    # What follows psql or verify is theirs, options included.
-    own = next((i + 1 for i, word in enumerate(arguments) if word in ("psql", "verify")), len(arguments))
+    # What follows psql, verify or status is theirs, options included.
+    own = next((i + 1 for i, word in enumerate(arguments) if word in ("psql", "verify", "status")), len(arguments))
     options = parser.parse_args(arguments[:own])
     options.arguments = arguments[own:]
     if options.engine not in ("auto", "docker", "embedded"):

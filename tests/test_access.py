@@ -1,8 +1,9 @@
-"""What a role that logs in may do: as a member of enms_reader, of enms_ingest, and of neither."""
+"""What a role that logs in may do: as a member of enms_reader, of enms_ingest, of enms_monitor, and of none."""
 
 import re
 import secrets
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 
 import psycopg
@@ -14,7 +15,7 @@ from scripts.cluster import Cluster
 
 COMPRESSOR = "c0000000-0000-0000-0000-000000000001"
 UNKNOWN = "c0000000-0000-0000-0000-0000000000ff"
-READER, INGEST, NEITHER = "reader", "ingest", "neither"
+READER, INGEST, MONITOR, NEITHER = "reader", "ingest", "monitor", "neither"
 # TimescaleDB shows everybody its catalogue: names of tables, chunks and jobs, no readings.
 CATALOGUE = {"_timescaledb_cache", "_timescaledb_catalog", "_timescaledb_config", "timescaledb_experimental", "timescaledb_information"}
 STATISTICS = {"_timescaledb_internal.bgw_job_stat", "_timescaledb_internal.bgw_policy_chunk_stats", "_timescaledb_internal.compressed_chunk_stats",
@@ -24,6 +25,9 @@ KPIS = {"calculate_sec", "calculate_peak_demand", "calculate_load_factor", "calc
         "calculate_all_kpis", "get_machine_operating_hours", "get_factory_summary"}  # fmt: skip
 DEFINERS = {"refuse_unknown_machine", "keep_machine_with_readings", "refuse_tariff_overlap", "write_audit_log", "roll_up_history",
             "note_deleted_history", "feed_rollups"}  # fmt: skip
+# Of the views v_ops_*, which call them with their reader's rights; three of them show what that reader may not ask for by itself.
+OPERATIONS = {"ops_storage", "ops_jobs", "ops_newest_readings", "ops_carrier_days", "ops_statements"}
+SHOWING = {"ops_newest_readings", "ops_carrier_days", "ops_statements"}
 # Of PostgreSQL's own: files, logs, the server itself, other sessions' memory, large objects.
 POWERFUL = """pg_read_file pg_read_binary_file pg_ls_dir pg_ls_logdir pg_ls_waldir pg_ls_tmpdir pg_ls_archive_statusdir pg_stat_file
     pg_current_logfile lo_import lo_export lo_create lo_creat lo_from_bytea pg_reload_conf pg_rotate_logfile pg_switch_wal pg_promote
@@ -42,6 +46,8 @@ def may(role: str, kind: str, schema: str, name: str, parent: str) -> set[str]:
         if (schema == "public" and name in READINGS | {"machine_status"}) or parent in READINGS:
             return {"select", "insert", "update"}
         return {"select"} if schema == "public" and name in ("machines", "factories") else set()
+    if role == MONITOR:
+        return {"select"} if schema == "public" and kind == "v" and name.startswith("v_ops_") else set()
     return set()
 
 
@@ -97,7 +103,7 @@ ROUTINES = """
 @pytest.fixture(scope="module")
 def roles(cluster: Cluster) -> Iterator[dict[str, str]]:
     """Names of login roles by what `plant` makes them members of; their password is that of the cluster."""
-    names = {kind: f"access_{kind}_{secrets.token_hex(3)}" for kind in (READER, INGEST, NEITHER)}
+    names = {kind: f"access_{kind}_{secrets.token_hex(3)}" for kind in (READER, INGEST, MONITOR, NEITHER)}
     with psycopg.connect(cluster.dsn("postgres"), autocommit=True) as owner:
         for name in names.values():
             owner.execute(f"create role {name} login password '{cluster.password}'")
@@ -111,7 +117,7 @@ def plant(cluster: Cluster, roles: dict[str, str]) -> Iterator[str]:
     """DSN of a database with readings in a fresh, a compressed and an uncompressed old chunk."""
     with initialised(cluster, "access") as dsn:
         with psycopg.connect(dsn, autocommit=True) as owner:
-            owner.execute(f"grant enms_reader to {roles[READER]}; grant enms_ingest to {roles[INGEST]}")
+            owner.execute(f"grant enms_reader to {roles[READER]}; grant enms_ingest to {roles[INGEST]}; grant enms_monitor to {roles[MONITOR]}")
             for days in 0, 20, 40:
                 for table in READINGS:
                     column = {"energy_readings": "power_kw", "production_data": "production_count", "environmental_data": "machine_temp_c"}[table]
@@ -124,9 +130,9 @@ def plant(cluster: Cluster, roles: dict[str, str]) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def login(plant: str, roles: dict[str, str]) -> Iterator[dict[str, psycopg.Connection]]:
-    """Sessions of the two groups' members."""
-    with psycopg.connect(plant, user=roles[READER], autocommit=True) as reader, psycopg.connect(plant, user=roles[INGEST], autocommit=True) as ingest:
-        yield {READER: reader, INGEST: ingest}
+    """Sessions of the groups' members."""
+    with ExitStack() as opened:
+        yield {kind: opened.enter_context(psycopg.connect(plant, user=roles[kind], autocommit=True)) for kind in (READER, INGEST, MONITOR)}
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +141,7 @@ def owner(plant: str) -> Iterator[psycopg.Connection]:
         yield opened
 
 
-@pytest.mark.parametrize("kind", [READER, INGEST, NEITHER])
+@pytest.mark.parametrize("kind", [READER, INGEST, MONITOR, NEITHER])
 def test_every_relation_gives_what_is_declared(owner: psycopg.Connection, roles: dict[str, str], kind: str) -> None:
     rows = owner.execute(RELATIONS, {"role": roles[kind]}).fetchall()
     # The views inside a continuous aggregate give the reader nothing that the aggregate does not.
@@ -145,13 +151,13 @@ def test_every_relation_gives_what_is_declared(owner: psycopg.Connection, roles:
     assert len(rows) > 80 and wrong == []
 
 
-@pytest.mark.parametrize("kind", [READER, INGEST, NEITHER])
+@pytest.mark.parametrize("kind", [READER, INGEST, MONITOR, NEITHER])
 def test_every_function_gives_what_is_declared(owner: psycopg.Connection, roles: dict[str, str], kind: str) -> None:
     rows = owner.execute(ROUTINES, {"role": roles[kind]}).fetchall()
     ours = {name for schema, name, _, extension in rows if schema in ("public", "enms") and not extension}
     triggers = {"update_updated_at_column", "keep_audit_log", "history_horizon", "band_hours", "is_timezone"} | DEFINERS
     assert ours & triggers == set()
-    assert ours >= KPIS if kind == READER else ours == set()
+    assert ours >= KPIS | OPERATIONS if kind == READER else ours == (OPERATIONS if kind == MONITOR else set())
     assert [name for schema, name, *_ in rows if name in POWERFUL] == []
     # Of what changes something in TimescaleDB's own schemas, only the policies are open: they ask who owns the table.
     internal = {name for schema, name, changes, _ in rows if changes and schema.startswith("_timescaledb")}
@@ -162,14 +168,14 @@ def test_every_function_gives_what_is_declared(owner: psycopg.Connection, roles:
 
 def test_schemas_database_and_functions_that_run_as_the_owner(owner: psycopg.Connection, roles: dict[str, str]) -> None:
     definers = owner.execute("select proname from pg_proc where prosecdef and has_function_privilege('public', oid, 'execute') or pronamespace = 'enms'::regnamespace and prosecdef").fetchall()
-    assert {name for name, in definers} == DEFINERS
+    assert {name for name, in definers} == DEFINERS | SHOWING
     pinned = owner.execute(
         "select p.proname, array_to_string(p.proconfig, ',') from pg_proc p where p.pronamespace::regnamespace::text in ('enms', 'public')"
         " and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')"
     ).fetchall()
     # tariff_applies names nothing outside of pg_catalog, and is inlined for it.
     assert {name for name, settings in pinned if not re.search(r"search_path=pg_catalog, (public, )?pg_temp(,|$)", settings or "")} == {"tariff_applies"}
-    for kind, usage, database in (READER, {"public", "enms"}, {"connect"}), (INGEST, {"public"}, {"connect", "temporary"}), (NEITHER, set(), set()):
+    for kind, usage, database in (READER, {"public", "enms"}, {"connect"}), (INGEST, {"public"}, {"connect", "temporary"}), (MONITOR, {"public"}, {"connect"}), (NEITHER, set(), set()):
         found = {name for name, in owner.execute("select nspname from pg_namespace where has_schema_privilege(%s, oid, 'usage')", [roles[kind]])}
         assert {name for name in found if "timescaledb" not in name} - {"pg_catalog", "information_schema"} == usage
         assert owner.execute("select count(*) from pg_namespace where has_schema_privilege(%s, oid, 'create')", [roles[kind]]).fetchone()[0] == 0
@@ -183,7 +189,7 @@ def test_a_role_of_neither_group_does_not_get_in(plant: str, roles: dict[str, st
         psycopg.connect(plant, user=roles[NEITHER])
 
 
-# Refused to both groups; {chunk} and {owner} are put in.
+# Refused to every group; {chunk} and {owner} are put in.
 REFUSED = """
     delete from energy_readings | truncate energy_readings | truncate machines | update machines set name = 'x' | delete from machine_status
     insert into machines (factory_id, name, type, rated_power_kw) select id, 'x', 'pump', 1 from factories
@@ -201,7 +207,7 @@ REFUSED = """
     alter type machine_type add value 'x' | comment on table machines is 'x' | lock table machines in row share mode | select * from machines for update
     cluster machines | reindex table machines | create publication x | create tablespace x location '/tmp'
     create role x | create database x | alter role {owner} password 'x' | alter role enms_reader superuser | alter role current_user superuser
-    alter role current_user createrole | grant {owner} to current_user | grant pg_read_server_files to current_user | grant enms_ingest, enms_reader to current_user
+    alter role current_user createrole | grant {owner} to current_user | grant pg_read_server_files to current_user | grant enms_ingest, enms_reader, enms_monitor to current_user
     set role {owner} | set session authorization {owner}
     alter system set work_mem = '1GB' | alter database {database} set work_mem = '1GB' | set session_replication_role = replica
     set log_statement = 'none' | set temp_file_limit = -1 | set timescaledb.restoring = on | set log_min_messages = 'panic' | set lc_messages = 'de_DE'
@@ -243,6 +249,15 @@ ALONE = {
         select * from calculate_all_kpis('c0000000-0000-0000-0000-000000000001', now() - interval '1 day', now()) | select enms.latest_readings() | copy energy_tariffs to stdout
         create table energy_readings_x (like energy_readings) | create temporary table t as select * from energy_tariffs
     """,
+    MONITOR: """
+        select * from energy_readings | select * from production_data | select * from environmental_data | select * from machines | select * from factories | select * from machine_status
+        select * from energy_tariffs | select * from carbon_factors | select * from energy_baselines | select * from anomalies | select * from audit_log | select * from enms.schema_version
+        select * from energy_readings_1min | select * from energy_readings_1day | select * from v_today_summary | select * from v_machines_detail | select * from {chunk} | table v_latest_energy_readings
+        select * from calculate_all_kpis('c0000000-0000-0000-0000-000000000001', now() - interval '1 day', now()) | select enms.latest_readings() | copy machines to stdout
+        select * from enms.ops_statements() | select * from enms.ops_newest_readings() | select * from enms.ops_storage() | create temporary table x (a int)
+        insert into energy_readings (time, machine_id, power_kw) values (now(), 'c0000000-0000-0000-0000-000000000001', 1) | create view x as select 1
+        create or replace view v_ops_sizes as select 1 | copy (select * from energy_readings) to stdout | select count(*) from energy_readings | lock table machines in access share mode
+    """,
 }
 
 
@@ -280,7 +295,7 @@ def attempt_outside(session: psycopg.Connection, statement: str) -> str:
     return "done"
 
 
-@pytest.mark.parametrize("kind", [READER, INGEST])
+@pytest.mark.parametrize("kind", [READER, INGEST, MONITOR])
 def test_what_is_refused(owner: psycopg.Connection, login: dict[str, psycopg.Connection], kind: str) -> None:
     chunk = owner.execute("select c::text from show_chunks('energy_readings') c order by 1 desc limit 1").fetchone()[0]
     facts = {"chunk": chunk, "owner": owner.info.user, "database": owner.info.dbname, "pid": owner.info.backend_pid}

@@ -267,10 +267,14 @@ INGEST_MAY_NOT = [
     f"select * from calculate_all_kpis('{COMPRESSOR}', now() - interval '1 day', now())",
 ]  # fmt: skip
 
+MONITOR_MAY = ["select * from v_ops_sizes", "select * from v_ops_freshness", "select * from v_ops_ingest", "select * from v_ops_statements"]
+MONITOR_MAY_NOT = ["select * from energy_readings", "select * from machines", "select * from v_today_summary", "select * from enms.schema_version"]
+
 
 @pytest.mark.parametrize(("role", "statement", "may"), [
     *(("enms_reader", s, True) for s in READER_MAY), *(("enms_reader", s, False) for s in READER_MAY_NOT),
     *(("enms_ingest", s, True) for s in INGEST_MAY), *(("enms_ingest", s, False) for s in INGEST_MAY_NOT),
+    *(("enms_monitor", s, True) for s in MONITOR_MAY), *(("enms_monitor", s, False) for s in MONITOR_MAY_NOT),
 ])  # fmt: skip
 def test_roles(undone: psycopg.Connection, role: str, statement: str, may: bool) -> None:
     undone.execute(f"set local role {role}")

@@ -113,8 +113,12 @@ where proc_name = 'policy_refresh_continuous_aggregate';
 @pytest.fixture(scope="module")
 def previous_init(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """init/ of the release before this one."""
-    folder = tmp_path_factory.mktemp("previous")
-    with tarfile.open(FIXTURES / f"schema-{PREVIOUS}.tar.xz") as archive:
+    return unpacked(PREVIOUS, tmp_path_factory.mktemp("previous"))
+
+
+def unpacked(version: str, folder: Path) -> Path:
+    """init/ of a release."""
+    with tarfile.open(FIXTURES / f"schema-{version}.tar.xz") as archive:
         archive.extractall(folder, filter="data")
     return folder / "init"
 
@@ -186,11 +190,11 @@ def schema(cluster: Cluster, database: Database) -> str:
     return re.sub(r"^\\(un)?restrict .*", "", run.stdout, flags=re.M)
 
 
-@pytest.mark.parametrize("older", [False, True], ids=["previous", "older"])
+@pytest.mark.parametrize("release", [PREVIOUS, "1.0.0"])
 def test_database_of_an_earlier_version_is_upgraded_and_kept(
-    own_cluster: Cluster, make: Callable, previous_init: Path, edition: str, older: bool  # noqa: F811
+    own_cluster: Cluster, make: Callable, tmp_path: Path, edition: str, release: str  # noqa: F811
 ) -> None:
-    database = make("upgraded", previous_init)
+    database, older = make("upgraded", unpacked(release, tmp_path)), release == "1.0.0"
     community = edition == "community"
     for script in [PLANT.format(name="upgraded"), *[COMMUNITY_PLANT] * community, *[OLDER] * older, *[OLDER_COMMUNITY] * (older and community)]:
         ask(database, script)
@@ -201,8 +205,8 @@ def test_database_of_an_earlier_version_is_upgraded_and_kept(
 
     upgrade.apply(database)
     assert rows(database) == before
-    # It came in as one of everybody, who does not any more.
-    assert ask(database, "select has_database_privilege('upgrade_report', current_database(), 'connect')") == [(True,)]
+    # It came in as one of everybody, who does not any more since 1.1.0.
+    assert ask(database, "select has_database_privilege('upgrade_report', current_database(), 'connect')") == [(older,)]
     results = verify_anew(own_cluster.dsn("upgraded"))
     assert not details(results), details(results)
     assert ask(database, "select version from enms.schema_version order by completed_at") == [*version, (VERSION,)]

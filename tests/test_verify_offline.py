@@ -18,12 +18,12 @@ from verify.text import duration, seconds
     ("edit", "says"),
     [
         (lambda t: "", "declares nothing"),
-        (lambda t: t.replace('version = "1.1.0"', ""), "version is missing"),
+        (lambda t: t.replace('version = "1.2.0"', ""), "version is missing"),
         (lambda t: t.replace("[enums]", "[enums"), "cannot be read"),
         (lambda t: t.replace("[tables.factories]\ncolumns", "[tables.factories]\ncolums"), "meant is columns?"),
         (lambda t: t.replace('chunk_interval = "1 day"', 'chunk_interval = "daily"', 1), "is no interval"),
         (lambda t: t.replace('source = "energy_readings"', 'source = "energy_reading"', 1), "which is not declared"),
-        (lambda t: t.replace('roles = ["enms_ingest", "enms_reader"]', "roles = []"), "something in it"),
+        (lambda t: t.replace('roles = ["enms_ingest", "enms_reader", "enms_monitor"]', "roles = []"), "something in it"),
         (lambda t: t.replace("data_interval_seconds = 30", 'data_interval_seconds = "30"', 1), "of type int"),
     ],
 )

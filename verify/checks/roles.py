@@ -97,7 +97,7 @@ def _beside(context: Context) -> Verdict:
 def _needs(context: Context) -> Verdict:
     """PostgreSQL grants it to PUBLIC; a hardening script may have taken it from there."""
     lacks = [f"{row['lacks']} for {row['role']}" for row in context.catalog.rows("needs")]
-    return Verdict(Outcome.FAILED, "", tuple(sorted(lacks)), (), "grant … to enms_ingest, enms_reader; or to public.") if lacks else PASSED
+    return Verdict(Outcome.FAILED, "", tuple(sorted(lacks)), (), "grant … to enms_ingest, enms_reader, enms_monitor; or to public.") if lacks else PASSED
 
 
 def _owners(context: Context) -> Verdict:

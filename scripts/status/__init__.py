@@ -1,0 +1,1 @@
+"""make status: the database in one screen, or as JSON."""

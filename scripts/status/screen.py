@@ -1,0 +1,72 @@
+"""The screen: sections of a few lines each, what is wrong first and in red."""
+
+import os
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from scripts.status import sections, words
+
+# Piped, where there is no terminal to fit into.
+WIDTH = 100
+
+
+def show(found: dict, everything: bool = False) -> None:
+    """Print the screen; `everything` lists also what is well."""
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = WIDTH
+    for name, value in _head(found).items():
+        # A long path is wrapped by the terminal, so that it can be copied whole.
+        console.print(f"[bold]{name:<12}[/] {value}", soft_wrap=True)
+    for section in sections.SECTIONS:
+        made = section(found, everything)
+        if made is None:
+            continue
+        title, columns, rows, end = made
+        console.print(f"\n[bold]{title}[/]")
+        if rows:
+            console.print(_table(columns, rows, console.width))
+        for line in end:
+            console.print(line)
+    if found["notes"]:
+        console.print()
+    for note in found["notes"]:
+        console.print(f"[yellow]Note: {escape(note)}[/]", soft_wrap=True)
+
+
+def _head(found: dict) -> dict[str, str]:
+    """The lines above the sections."""
+    server = found["server"]
+    difference = f"; [red]{escape(server['difference'])}[/]" if server["difference"] else ""
+    timescaledb = f"{server['timescaledb_version']} ({server['edition']} edition){difference}" if server["timescaledb_version"] else "[red]not installed[/]"
+    if server["complete"]:
+        schema = f"{server['schema_version']}, complete since {server['schema_completed_at']:%Y-%m-%d %H:%M:%S %Z}"
+    elif server["complete"] is None:
+        schema = "not for this role to see"
+    else:
+        schema = "[red]not complete: make logs says why[/]"
+    connections = f", {server['connections']} of {server['max_connections']} connections" if "connections" in server else ""
+    return {
+        "engine": found["engine"],
+        "address": escape(found["address"]),
+        "server": f"PostgreSQL {server['server_version'].split()[0]}, up for {words.span(server['uptime_seconds'])}{connections}",
+        "TimescaleDB": timescaledb,
+        "size": words.size(server["database_bytes"]) + (f", {escape(found['data'])}" if found["data"] else ""),
+        "schema": schema,
+    }
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]], width: int) -> Table:
+    """A table without a frame; a column's name begins with > where it is flush right, and with ~ where it is cut if need be."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in columns:
+        table.add_column(column.lstrip(">~"), justify="right" if column[:1] == ">" else "left", no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*row)
+    if Console(width=10_000).measure(table).maximum > width:
+        table.expand = True
+        for column, name in zip(table.columns, columns, strict=True):
+            column.ratio = 1 if name[:1] == "~" else None
+    return table
