@@ -1,0 +1,5 @@
+import sys
+
+from scripts.history.cli import main
+
+sys.exit(main())

@@ -1,0 +1,118 @@
+"""A block of the file as rows for staging, and the rows that can't be: what is wrong with each."""
+
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from scripts.history import decimals, times
+from scripts.history.columns import Column
+from scripts.history.survey import text_of
+from scripts.history.target import Table
+
+TRUTH = "true", "false", "t", "f", "yes", "no", "1", "0"
+
+
+@dataclass
+class Preparation:
+    """How rows are made of a file's columns, and what was found on the way.
+
+    `zone` is that of local times; `shift` is added to every time, s; `machines` are ids by label, without them
+    the file is of one machine. `sorted` stays true while each machine's times only grow.
+    """
+
+    table: Table
+    columns: dict[str, Column]
+    numbers: list[str]
+    comma: bool
+    day_first: bool
+    zone: str
+    shift: float
+    folds: times.Folds
+    machines: dict[str, str] | None
+    empty: int = 0
+    sorted: bool = True
+    last: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """Columns of the staging table that the rows have, besides the line."""
+        return [name for name in self.columns if name != "machine_id" or self.machines is not None]
+
+    def rows(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The rows for staging, and `line` and `reason` of the others."""
+        texts = {name: text_of(frame, column) for name, column in self.columns.items()}
+        work = pl.DataFrame({"line": frame["line"], "reason": frame["broken"]} | texts)
+        blank = pl.col("reason").is_null() & pl.all_horizontal(pl.col(name).is_null() for name in texts)
+        used = work.filter(~blank) if work.select(blank.any()).item() else work
+        self.empty += work.height - used.height
+        work = self._machines(self._times(used))
+        for name in self.columns:
+            if name in self.numbers:
+                work = self._replace(work, name, decimals.clean(work[name], self.comma, self.columns[name].exponent), "is not a number")
+            elif (field := self.table.fields.get(name)) and field.type == "boolean":
+                lower = work[name].str.to_lowercase()
+                work = self._replace(work, name, pl.select(pl.when(lower.is_in(TRUTH)).then(lower)).to_series(), "is neither true nor false")
+        bad = work["reason"].is_not_null()
+        if not bad.any():
+            good, refused = work, work.clear()
+        else:
+            good, refused = work.filter(~bad), work.filter(bad)
+        self._follow(good)
+        return good.select("line", *self.names), refused.select("line", "reason")
+
+    @staticmethod
+    def _replace(work: pl.DataFrame, name: str, value: pl.Series, complaint: str) -> pl.DataFrame:
+        """Put a column's values in; a text that gave none is the row's reason, unless it has one."""
+        if value.null_count() > work[name].null_count():
+            said = pl.concat_str(pl.lit(f"{name}: '"), pl.col(name).str.slice(0, 60), pl.lit(f"' {complaint}"))
+            wrong = value.is_null() & work[name].is_not_null()
+            work = work.with_columns(reason=pl.when(pl.col("reason").is_null() & wrong).then(said).otherwise("reason"))
+        return work.with_columns(value.alias(name))
+
+    def _times(self, work: pl.DataFrame) -> pl.DataFrame:
+        read = times.read(work["time"], self.day_first)
+        utc = read["utc"]
+        if read["local"].null_count() < work.height:
+            second = work.select("line").join(self.folds.second, on="line", how="left", maintain_order="left")["second"].fill_null(False)
+            zoned = times.to_utc(read["local"], self.zone, second)
+            skipped = zoned.is_null() & read["local"].is_not_null()
+            if skipped.any():
+                said = pl.concat_str(pl.lit("time: '"), pl.col("time"), pl.lit(f"' does not exist in {self.zone}: the clocks go forward over it"))
+                work = work.with_columns(reason=pl.when(pl.col("reason").is_null() & skipped).then(said).otherwise("reason"))
+            utc = utc.fill_null(zoned)
+        missing = pl.col("time").is_null() & pl.col("reason").is_null()
+        work = work.with_columns(reason=pl.when(missing).then(pl.lit("time is empty")).otherwise("reason"))
+        if self.shift:
+            utc = utc.dt.offset_by(f"{round(self.shift * 1000)}ms")
+        return self._replace(work, "time", utc, "is not a time")
+
+    def _machines(self, work: pl.DataFrame) -> pl.DataFrame:
+        if self.machines is None or "machine_id" not in work.columns:
+            return work
+        work = work.with_columns(
+            reason=pl.when(pl.col("machine_id").is_null() & pl.col("reason").is_null()).then(pl.lit("machine_id is empty")).otherwise("reason")
+        )
+        ids = work["machine_id"].replace_strict(self.machines, default=None, return_dtype=pl.String)
+        return self._replace(work, "machine_id", ids, "is no machine of machines, or of two factories")
+
+    def _follow(self, good: pl.DataFrame) -> None:
+        """See whether the times of each machine and energy type only grow; where they do nothing comes twice."""
+        if not self.sorted or not good.height:
+            return
+        by = [name for name in ("machine_id", "energy_type") if name in good.columns]
+        key = pl.concat_str([pl.col(name).fill_null("") for name in by], separator="\t") if by else pl.lit("")
+        grouped = good.group_by(key.alias("key"), maintain_order=True).agg(
+            first=pl.col("time").first(), last=pl.col("time").last(), grows=(pl.col("time").diff().drop_nulls() > pl.duration()).all()
+        )
+        for name, first, last, grows in grouped.iter_rows():
+            if not grows or (name in self.last and first <= self.last[name]):
+                self.sorted = False
+                return
+            self.last[name] = last
+
+
+def copy_text(rows: pl.DataFrame) -> bytes:
+    """Rows as COPY reads them with format csv: empty is NULL."""
+    return rows.write_csv(
+        None, include_header=False, quote_style="necessary", null_value="", datetime_format="%Y-%m-%d %H:%M:%S%.f+00"
+    ).encode()

@@ -1,0 +1,80 @@
+"""What is said at the end."""
+
+import argparse
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from scripts.console import say
+from scripts.history.plan import Plan
+from scripts.history.progress import rate
+from scripts.history.register import Increments
+from scripts.history.writing import Written
+
+FORM = "%Y-%m-%d %H:%M:%S"
+SHOWN = 5
+
+
+def register(found: Increments) -> None:
+    """What a register held beside its increments."""
+    for what, lines in ("reset", found.resets), ("rollover", found.rollovers):
+        if lines:
+            more = f" and {len(lines) - 10} more" if len(lines) > 10 else ""
+            say(f"Register: {len(lines)} {what}{'s' * (len(lines) > 1)}, in line{'s' * (len(lines) > 1)} {', '.join(map(str, lines[:10]))}{more}")
+    if found.gaps:
+        say(f"Register: {found.gaps:,} gap{'s' * (found.gaps > 1)}; the energy of each is in the reading that ends it")
+    if found.first:
+        say(f"Register: the first reading of each machine has no increment, so {found.first} is not written")
+
+
+def first_rows(session: psycopg.Connection, chosen: Plan) -> None:
+    """How the first rows of the file were read."""
+    names = [name for name in chosen.staged.names if name not in ("machine_id", "source")]
+    rows = session.execute(f"select line, {', '.join(names)} from pg_temp.staging order by line limit {SHOWN}").fetchall()
+    console = Console()
+    table = Table(title="The first rows as they were read", title_justify="left")
+    for name in ["line", *names]:
+        table.add_column("time, UTC" if name == "time" else name, overflow="fold")
+    for row in rows:
+        table.add_row(*(value.strftime(FORM) if isinstance(value, datetime) else "" if value is None else f"{value}" for value in row))
+    console.print(table)
+
+
+def show(
+    chosen: Plan, options: argparse.Namespace, found: dict, written: Written, rejected: int, equal: int, empty: int,
+    place: Path | None, reasons: list[tuple[str, int, int]], seconds: float,
+) -> None:
+    """Rows by what became of them, their range and energy, and what to do next."""
+    rows = (found["rows"] or 0) + rejected - written.closed + equal
+    told = [f"{written.inserted:,} inserted", f"{written.changed:,} changed", f"{written.same + equal:,} the same", f"{rejected:,} rejected"]
+    say(f"{'Dry run, nothing is written: ' if options.dry_run else ''}{rows:,} rows: {', '.join(told)}; {seconds:.1f} s, {rate(rows, seconds)}")
+    if equal:
+        say(f"Repeated: {equal:,} line{'s' * (equal > 1)} of the file say the same as another")
+    if empty:
+        say(f"Empty: {empty:,} line{'s' * (empty > 1)} without a value left out")
+    if found["rows"]:
+        zone = ZoneInfo(chosen.zone)
+        first, last = found["first"], found["last"]
+        say(f"Range: {_at(first, zone)} to {_at(last, zone)} {chosen.zone} ({_at(first, UTC)} to {_at(last, UTC)} UTC)")
+        if found.get("energy") is not None:
+            say(f"Energy: {found['energy'].normalize():,f} kWh; highest quarter-hour {found['peak'].normalize():,.3f} kW, at {_at(found['peak_time'], zone)} {chosen.zone}")
+    if place:
+        say(f"Rejected lines: {place}")
+        for reason, lines, line in reasons:
+            say(f"  {lines:,} x {reason} (line {line})")
+    if found["rows"] and not options.dry_run:
+        say(f"Next: {_next(chosen, found)}")
+
+
+def _at(moment: datetime, zone) -> str:
+    return moment.astimezone(zone).strftime(FORM)
+
+
+def _next(chosen: Plan, found: dict) -> str:
+    begin, end = (found[name].astimezone(ZoneInfo(chosen.zone)).date() for name in ("first", "last"))
+    machine = f" --machine {chosen.machine.id}" if chosen.machine else ""
+    return f"make kpis ARGS='--from {begin} --to {end + timedelta(days=1)}{machine}'"

@@ -1,0 +1,113 @@
+"""From staging into the table, in slices of whole days, each a transaction that can be done again."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import psycopg
+from psycopg import errors
+
+from scripts.console import Failure
+from scripts.history import past
+from scripts.history.staging import Staged
+
+SLICE = 250_000
+TRIES = 5
+DAY = timedelta(days=1)
+# Another session stood in the way: the slice is done again.
+AGAIN = errors.DeadlockDetected, errors.LockNotAvailable, errors.SerializationFailure, errors.UniqueViolation
+
+
+@dataclass
+class Written:
+    """Rows that were inserted, that changed one that was there, that were there already, and that are past retention."""
+
+    inserted: int = 0
+    changed: int = 0
+    same: int = 0
+    closed: int = 0
+
+    @property
+    def done(self) -> int:
+        """Rows that are dealt with."""
+        return self.inserted + self.changed + self.same + self.closed
+
+
+def days(session: psycopg.Connection) -> list[tuple[datetime, int]]:
+    """UTC days in staging and their rows, in the order of time."""
+    return session.execute("select date_trunc('day', time), count(*) from pg_temp.staging group by 1 order by 1").fetchall()
+
+
+def slices(counted: list[tuple[datetime, int]]) -> list[tuple[datetime, datetime, int]]:
+    """Whole days together until there are enough rows: begin, end, rows."""
+    found: list[tuple[datetime, datetime, int]] = []
+    for day, rows in counted:
+        if found and found[-1][2] + rows <= SLICE:
+            found[-1] = found[-1][0], day + DAY, found[-1][2] + rows
+        else:
+            found.append((day, day + DAY, rows))
+    return found
+
+
+def write(session: psycopg.Connection, staged: Staged, replace: bool, told: Callable[[int, int], None], written: Written) -> None:
+    """Upsert all of staging, slice by slice; `written` counts along, so that it holds when this is broken off."""
+    if replace:
+        session.execute("set enms.past_retention = 'replace'")
+    for begin, end, rows in slices(days(session)):
+        closed = 0
+        for left in reversed(range(TRIES)):
+            try:
+                with session.transaction():
+                    new, changed = upsert(session, staged, begin, end)
+                break
+            except errors.ObjectNotInPrerequisiteState as error:
+                found = past.refuse(session, staged, begin, end, error, lambda: upsert(session, staged, begin, end))
+                if not found:
+                    raise Failure(f"{str(error).splitlines()[0]}; --replace-past-retention puts the file's in their place") from None
+                closed += found
+            except AGAIN as error:
+                if not left:
+                    raise Failure(f"{staged.table.name} is busy ({str(error).splitlines()[0]}): run the same command again, it goes on") from None
+                time.sleep(0.5)
+        written.inserted += new
+        written.changed += changed
+        written.closed += closed
+        written.same += rows - new - changed - closed
+        told(written.done, written.done)
+
+
+def dry(session: psycopg.Connection, staged: Staged) -> Written:
+    """What `write` would do, past retention left out."""
+    key = " and ".join(f"t.{name} = s.{name}" for name in staged.table.key)
+    total, there, same = session.execute(
+        f"select count(*), count(t.time), count(*) filter (where {_row('t', staged, False)} is not distinct from {_row('s', staged, True)})"
+        f" from pg_temp.staging s left join public.{staged.table.name} t on {key}"
+    ).fetchone()
+    return Written(total - there, there - same, same)
+
+
+def _row(alias: str, staged: Staged, cast: bool) -> str:
+    fields = staged.table.fields
+    return f"row({', '.join(f'{alias}.{name}' + (f'::{fields[name].type}' if cast else '') for name in staged.measures)})"
+
+
+def upsert(session: psycopg.Connection, staged: Staged, begin: datetime, end: datetime) -> tuple[int, int]:
+    """Rows inserted and changed."""
+    table, names, key = staged.table.name, staged.names, ", ".join(staged.table.key)
+    values = ", ".join(f"{name}::{staged.table.fields[name].type}" for name in names)
+    within = "time >= %(begin)s and time < %(end)s"
+    range = {"begin": begin, "end": end}
+    insert = f"insert into public.{table} ({', '.join(names)}) select {values} from pg_temp.staging where {within} order by time"
+    there = f"select exists (select from (select {key} from pg_temp.staging where {within}) s join (select {key} from public.{table} where {within}) t using ({key}))"
+    if not session.execute(there, range).fetchone()[0]:
+        # Nothing to correct, and a third quicker; what another session writes meanwhile raises an error, and the slice is done again.
+        return session.execute(insert, range).rowcount, 0
+    old = f"row({', '.join(f'{table}.{name}' for name in staged.measures)})"
+    new = f"row({', '.join(f'excluded.{name}' for name in staged.measures)})"
+    changed = ", ".join(f"{name} = excluded.{name}" for name in names if name not in staged.table.key)
+    return session.execute(
+        f"with written as ({insert} on conflict ({key}) do update set {changed} where {old} is distinct from {new}"
+        f" returning xmax = 0 as new) select count(*) filter (where new), count(*) filter (where not new) from written",
+        range,
+    ).fetchone()
