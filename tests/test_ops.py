@@ -299,7 +299,7 @@ def test_queries_of_the_exporter(monitor: psycopg.Connection, metric: dict, edit
 
 
 def test_the_exporter_configuration_holds_no_password() -> None:
-    assert CONFIG["target"] == {"data_source_name": "", "collectors": ["enms"]}
+    assert CONFIG["target"] == {"data_source_name": "postgres://exporter@localhost:5432/enms", "collectors": ["enms"]}
     names = [metric["metric_name"] for metric in METRICS]
     assert len(names) == len(set(names)) > 10 and all(re.fullmatch(r"enms_[a-z_]+", name) for name in names)
     assert all(metric["type"] in ("gauge", "counter") and metric["help"] for metric in METRICS)
