@@ -100,7 +100,7 @@ def test_not_a_backup(place: Server, untouched: None, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     for name in "other.dump", "backup.sql", "empty":
         line = error(place.run("restore", str(tmp_path / name)))
-        assert str(tmp_path / name) in line and "without a manifest" in line and "README" in line
+        assert str(tmp_path / name) in line and "without a manifest" in line and "operator.md" in line
     line = error(place.run("restore", str(tmp_path / "other tool")))
     assert f"{tmp_path}/other tool has no manifest.json: it was not made by make backup" in line
     line = error(place.run("restore", str(tmp_path / "nowhere")))

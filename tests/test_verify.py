@@ -154,7 +154,7 @@ def test_database_restored_from_a_dump_passes(dsn: str, own_cluster: Cluster, tm
         assert "restoring mode" in names(verify_anew(own_cluster.dsn("restored"), "health"))
         connection.execute("select timescaledb_post_restore()")
     # A dump of a database does not hold who may connect to it.
-    assert names(verify_anew(own_cluster.dsn("restored"), "roles")) == {"grants to enms_ingest", "grants to enms_reader", "grants to PUBLIC"}
+    assert names(verify_anew(own_cluster.dsn("restored"), "roles")) == {"grants to enms_ingest", "grants to enms_monitor", "grants to enms_reader", "grants to PUBLIC"}
     own_cluster.run_init("restored")
     ran = run("--dsn", own_cluster.dsn("restored"))
     assert ran.returncode == 0, ran.stdout

@@ -114,7 +114,7 @@ class Runner:
         ]
         planned = sum(family in chosen or name in shut for name, (family, _) in self.plan.items())
         if planned != len(results) or not results:
-            results.append(Result("verifier", "checks made", failed(f"planned {planned}, made {len(results)}")))
+            results.append(Result("verifier", "checks made", failed(f"planned {planned}, made {len(results)}", "Report this with the output of --format json.")))
         unread = [
             Result("reading", f"facts {name}", failed(str(error), error.fix))
             for name, error in self.context.catalog.errors.items()

@@ -34,7 +34,7 @@ def restore(database: Database, file: str) -> None:
         trials.record(folder, None)
         say(f"Restored: {target} is as of {content['created']}, {_extent(content)}")
     if kept:
-        say(f"Kept: what was {target} until now is {kept}; README, Backup and restore, says how to go back, or to take readings over")
+        say(f"Kept: what was {target} until now is {kept}; scripts/guide/operator.md says how to go back, or to take readings over")
 
 
 def trial(database: Database) -> None:

@@ -61,5 +61,5 @@ def _save(database: Database) -> str:
     say(f"Backup: {store.shown(place)}, {size / 1e6:,.1f} MB, {rows:,} rows in {len(relations)} tables and rollups, {time.monotonic() - began:.1f} s")
     if faults:
         say("The verifier did not pass the database, as warned above: a restore accepts these faults and no others")
-    say("It holds the database as it is now, and cannot be rolled forward: README, Backup and restore, says what does that")
+    say("It holds the database as it is now, and cannot be rolled forward: scripts/guide/operator.md says what does that")
     return name

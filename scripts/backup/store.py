@@ -48,8 +48,8 @@ def find(file: str) -> Path:
         place = place.parent
     if place.is_file():
         raise Failure(
-            f"{file} is a dump without a manifest, so nothing says which TimescaleDB wrote it, or whether it is whole: README, Backup and "
-            "restore, says how to load a plain pg_dump into a database beside this one and take its readings over"
+            f"{file} is a dump without a manifest, so nothing says which TimescaleDB wrote it, or whether it is whole: "
+            "scripts/guide/operator.md says how to load a plain pg_dump into a database beside this one and take its readings over"
         )
     return place
 

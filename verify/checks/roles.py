@@ -1,4 +1,4 @@
-"""Roles and grants: the two group roles as they must be, and exactly the declared privileges."""
+"""Roles and grants: the group roles as they must be, and exactly the declared privileges."""
 
 from collections.abc import Iterator
 

@@ -120,7 +120,7 @@ def _public(last: bool, privileges: set[str]) -> Verdict:
 def _marker(spec: Spec, sources: Sources) -> Verdict:
     """The last statement, so that a marker means that everything ran."""
     if not sources.statements:
-        return failed("init/ has no statement")
+        return failed("init/ has no statement", "Get the files back: git checkout init.")
     last = sources.statements[-1]
     match = MARKER.match(last.text)
     if match is None:
