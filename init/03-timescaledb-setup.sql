@@ -1091,28 +1091,31 @@ create or replace trigger environmental_data_history_noted_on_delete
         alter materialized view public.environmental_data_1min set (
             timescaledb.compress, timescaledb.compress_segmentby = 'machine_id', timescaledb.compress_orderby = 'bucket desc');
     \endif
-    -- Retention two hours after compression: run together, they deadlock over a chunk and one gives up.
-    select date_trunc('day', now()) + interval '1 day' as night \gset
+    -- Retention two hours after compression: run together, they deadlock over a chunk and one gives up. Each begins within
+    -- one of its intervals, at whatever hour this is run: a job with a later start counts as put off.
+    select date_bin('12 hours', now(), timestamptz '2000-01-01 01:00+00') + interval '12 hours' as readings_compressed,
+           date_bin('1 day', now(), timestamptz '2000-01-01 02:00+00') + interval '1 day' as minutes_compressed,
+           date_bin('1 day', now(), timestamptz '2000-01-01 03:00+00') + interval '1 day' as readings_dropped \gset
     select add_compression_policy('public.energy_readings', compress_after => interval '7 days',
-        schedule_interval => interval '12 hours', initial_start => :'night'::timestamptz + interval '1 hour', if_not_exists => true);
+        schedule_interval => interval '12 hours', initial_start => :'readings_compressed', if_not_exists => true);
     select add_compression_policy('public.production_data', compress_after => interval '7 days',
-        schedule_interval => interval '12 hours', initial_start => :'night'::timestamptz + interval '1 hour', if_not_exists => true);
+        schedule_interval => interval '12 hours', initial_start => :'readings_compressed', if_not_exists => true);
     select add_compression_policy('public.environmental_data', compress_after => interval '7 days',
-        schedule_interval => interval '12 hours', initial_start => :'night'::timestamptz + interval '1 hour', if_not_exists => true);
+        schedule_interval => interval '12 hours', initial_start => :'readings_compressed', if_not_exists => true);
     select add_compression_policy('public.energy_readings_1min', compress_after => interval '62 days',
-        schedule_interval => interval '1 day', initial_start => :'night'::timestamptz + interval '2 hours', if_not_exists => true);
+        schedule_interval => interval '1 day', initial_start => :'minutes_compressed', if_not_exists => true);
     select add_compression_policy('public.energy_by_carrier_1min', compress_after => interval '62 days',
-        schedule_interval => interval '1 day', initial_start => :'night'::timestamptz + interval '2 hours', if_not_exists => true);
+        schedule_interval => interval '1 day', initial_start => :'minutes_compressed', if_not_exists => true);
     select add_compression_policy('public.production_data_1min', compress_after => interval '62 days',
-        schedule_interval => interval '1 day', initial_start => :'night'::timestamptz + interval '2 hours', if_not_exists => true);
+        schedule_interval => interval '1 day', initial_start => :'minutes_compressed', if_not_exists => true);
     select add_compression_policy('public.environmental_data_1min', compress_after => interval '62 days',
-        schedule_interval => interval '1 day', initial_start => :'night'::timestamptz + interval '2 hours', if_not_exists => true);
+        schedule_interval => interval '1 day', initial_start => :'minutes_compressed', if_not_exists => true);
     select add_retention_policy('public.energy_readings', drop_after => interval '90 days',
-        schedule_interval => interval '1 day', initial_start => :'night'::timestamptz + interval '3 hours', if_not_exists => true);
+        schedule_interval => interval '1 day', initial_start => :'readings_dropped', if_not_exists => true);
     select add_retention_policy('public.production_data', drop_after => interval '90 days',
-        schedule_interval => interval '1 day', initial_start => :'night'::timestamptz + interval '3 hours', if_not_exists => true);
+        schedule_interval => interval '1 day', initial_start => :'readings_dropped', if_not_exists => true);
     select add_retention_policy('public.environmental_data', drop_after => interval '90 days',
-        schedule_interval => interval '1 day', initial_start => :'night'::timestamptz + interval '3 hours', if_not_exists => true);
+        schedule_interval => interval '1 day', initial_start => :'readings_dropped', if_not_exists => true);
 \endif
 
 \o

@@ -104,3 +104,16 @@ def test_clock_four_weeks_ahead_and_back(stepped: tuple[Cluster, Callable]) -> N
         fresh.write(connection)
         run_policies(connection, "refresh_continuous_aggregate")
         assert_rollups(connection, [*at_work, latest, fresh])
+
+
+def test_made_at_any_hour(stepped: tuple[Cluster, Callable]) -> None:
+    """No policy of a new database is to wait for longer than its interval, which the verifier calls put off."""
+    server, step = stepped
+    for hour in 0, 3, 9, 21:
+        now = datetime.now(UTC)
+        then = (now + timedelta(days=1)).replace(hour=hour, minute=5, second=0)
+        step(f"+{(then - now).total_seconds():.0f}")
+        with psycopg.connect(initialise(server, f"made_at_{hour}")) as connection:
+            first = "select count(*), count(*) filter (where next_start > now() + schedule_interval) from timescaledb_information.jobs"
+            jobs, late = connection.execute(f"{first} where hypertable_name is not null").fetchone()
+        assert jobs and not late, hour
