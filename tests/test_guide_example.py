@@ -23,7 +23,7 @@ def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|\n ").split(" | ")]
 
 
-READINGS = [cells(line) for line in re.findall(r"^\| 2026-.*$", PAGE, re.MULTILINE)]
+READINGS = [cells(line) for line in re.findall(r"^\| 2030-.*$", PAGE, re.MULTILINE)]
 # Name, how it is worked, what comes of it, and the column that has it.
 FIGURES = [
     (name, *work.rsplit(" = ", 1), (column or [""])[0].strip("` |"))
@@ -49,13 +49,13 @@ def plant() -> oracle.Plant:
     for local, power, kwh, units, mode in READINGS:
         energy.append(oracle.EnergyReading(moment(local), MACHINE, "electrical", Decimal(power), Decimal(kwh)))
         production.append(oracle.ProductionReading(moment(local), MACHINE, int(units), operating_mode=mode))
-    shared = {"factory_id": FACTORY, "currency": "EUR", "demand_charge_per_kw": charge, "valid_from": date(2026, 1, 1)}
+    shared = {"factory_id": FACTORY, "currency": "EUR", "demand_charge_per_kw": charge, "valid_from": date(2030, 1, 1)}
     night_hours = {"is_time_of_use": True, "start_hour": int(first), "end_hour": int(last), "applicable_days": list(WEEK)}
     return oracle.Plant(
         [oracle.Factory(FACTORY, "Example works", "Europe/Berlin", "EXAMPLE")],
         [oracle.Machine(MACHINE, FACTORY, "Example press", int(said(r"interval is (\d+) s")[0]))],
         [oracle.Tariff(name="Flat", rate_per_kwh=flat, **shared), oracle.Tariff(name="Night", rate_per_kwh=night, **night_hours, **shared)],
-        [oracle.CarbonFactor("EXAMPLE", before, date(2026, 1, 1)), oracle.CarbonFactor("EXAMPLE", after, date(2026, 1, 15))],
+        [oracle.CarbonFactor("EXAMPLE", before, date(2030, 1, 1)), oracle.CarbonFactor("EXAMPLE", after, date(2030, 1, 15))],
         energy,
         production,
     )
@@ -63,7 +63,7 @@ def plant() -> oracle.Plant:
 
 def span() -> tuple[datetime, datetime]:
     begin, end = re.search(r"range is from (\d+:\d+) to (\d+:\d+)", PAGE).groups()
-    return moment(f"2026-01-14 {begin}"), moment(f"2026-01-15 {end}")
+    return moment(f"2030-01-14 {begin}"), moment(f"2030-01-15 {end}")
 
 
 def compare(found: dict[str, dict[str, Any]]) -> None:
@@ -103,7 +103,7 @@ def test_the_statements_give_the_same(connection: psycopg.Connection) -> None:
     """What the page has the reader type, without its last line."""
     statements = re.search(r"^```sql\n(.*?)rollback;\n```$", PAGE, re.DOTALL | re.MULTILINE)[1]
     with connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
-        # In a database that is in use, whose rollups begin after the example.
+        # In a database that is in use, whose rollups are filled.
         cursor.execute("insert into energy_readings (time, machine_id, power_kw) select now() - interval '2 days', id, 1 from machines")
         refresh(connection)
         cursor.execute(statements)
