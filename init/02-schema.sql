@@ -29,7 +29,7 @@ end
 $$;
 comment on role enms_ingest is 'Writes readings and machine status, reads machines and factories.';
 comment on role enms_reader is 'Reads every table, rollup and view and calls the KPI functions.';
-comment on role enms_monitor is 'Reads the views v_ops_*, and nothing of the plant''s data.';
+comment on role enms_monitor is 'Reads the views v_ops_*: names of machines, factories, tables, jobs and roles, texts of statements, counts, sizes and ages; no readings, prices or users.';
 
 -- Enums. Their order is used: alerts sort by severity, machine types by the list below.
 do $$

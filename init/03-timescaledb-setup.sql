@@ -1116,6 +1116,20 @@ create or replace trigger environmental_data_history_noted_on_delete
         schedule_interval => interval '1 day', initial_start => :'readings_dropped', if_not_exists => true);
     select add_retention_policy('public.environmental_data', drop_after => interval '90 days',
         schedule_interval => interval '1 day', initial_start => :'readings_dropped', if_not_exists => true);
+
+    -- Policies of an earlier version were to begin as much as a day later than that, and count as put off until then.
+    do $$
+    begin
+        perform alter_job(j.job_id, initial_start => n.start, next_start => n.start)
+        from timescaledb_information.jobs j
+        cross join lateral (select date_bin(j.schedule_interval, now(), j.initial_start) + j.schedule_interval as start) n
+        where j.proc_name in ('policy_compression', 'policy_retention')
+          and date_part('hour', j.initial_start at time zone 'UTC') in (1, 2, 3)
+          and j.initial_start > now() + j.schedule_interval and j.next_start = j.initial_start
+          and not exists (
+              select from timescaledb_information.job_stats s where s.job_id = j.job_id and s.last_run_started_at > '-infinity');
+    end
+    $$;
 \endif
 
 \o

@@ -876,12 +876,14 @@ $$;
 comment on function enms.ops_storage() is 'Bytes of every table of the schemas public and enms and of the rollups, one row per chunk and one for the rest.';
 
 -- Jobs and how they fare, by the rules of the verifier: a job may be late from when the server or, at p_begun, the database
--- was there. TimescaleDB's own, below 1000, are left out.
+-- was there. TimescaleDB's own, below 1000, are left out. With the owner's rights, since why a job failed and whether it runs
+-- is for its owner to see.
 create or replace function enms.ops_jobs(p_begun timestamptz)
 returns table (
     job_id integer, kind text, target text, schedule_interval interval, acts_after interval, state text, last_status text,
     last_success timestamptz, last_run timestamptz, last_duration interval, next_start timestamptz, runs bigint, failures bigint)
 language plpgsql stable
+security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
 begin
@@ -893,10 +895,11 @@ begin
            case when j.proc_schema::text like '\_timescaledb\_%'
                 then coalesce(j.config ->> 'compress_after', j.config ->> 'drop_after')::interval end,
            case when not j.scheduled then 'off'
-                when r.status = 'Failed' then 'failed'
-                when r.running then 'running'
+                -- What met a refresh by hand (lock_not_available) tries again.
+                when r.status = 'Failed' and (e.sqlerrcode = '55P03' and r.success >= o.since) is not true then 'failed'
                 when j.next_start > now() + j.schedule_interval + interval '10 minutes' then 'put off'
-                when greatest(r.success, pg_postmaster_start_time(), p_begun) < now() - 3 * j.schedule_interval - interval '10 minutes' then 'overdue'
+                when greatest(r.success, case when r.running then r.started end, pg_postmaster_start_time(), p_begun) < o.since then 'overdue'
+                when r.running then 'running'
                 when r.success is null then 'not run yet'
                 else 'ok' end,
            r.status, r.success, r.started, r.duration,
@@ -911,13 +914,51 @@ begin
                max(s.last_run_duration) as duration, max(s.total_runs) as runs, max(s.total_failures) as failures
         from timescaledb_information.job_stats s
         where s.job_id = j.job_id) r on true
+    left join lateral (
+        select x.sqlerrcode from timescaledb_information.job_errors x
+        where x.job_id = j.job_id and r.status = 'Failed' order by x.start_time desc limit 1) e on true
+    cross join lateral (select now() - 3 * j.schedule_interval - interval '10 minutes' as since) o
     where j.job_id >= 1000;
 end
 $$;
 comment on function enms.ops_jobs(timestamptz) is 'Jobs with their last success and next start; state is ok, running, not run yet, off, failed, put off or overdue.';
 
--- The newest reading of each active machine, of any carrier. What the one-minute rollups have stored is asked by index, and
--- of raw only what is newer, so that a machine that is silent costs no more; ten minutes more, as a refresh may be late.
+-- Up to when each stored rollup has what is to be in it, whether there were readings or not; a watermark tells of those with
+-- readings alone. There begins what no refresh has looked at yet, which has no end, or the first of what has changed since;
+-- of that, what is older than the policies look at went into the rollups as it was written.
+create or replace function enms.ops_filled()
+returns table (rollup text, stored text, filled timestamptz)
+language plpgsql stable
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_oldest bigint := extract(epoch from now() - interval '60 days') * 1000000;
+begin
+    return query
+    select c.user_view_name::text, format('%I.%I', h.schema_name, h.table_name),
+           -- Before the years that can be reckoned with, where it never was.
+           greatest(_timescaledb_functions.to_timestamp(least(coalesce(u.since, w.watermark), u.changed, i.changed)), '0001-01-02')
+    from _timescaledb_catalog.continuous_agg c
+    join _timescaledb_catalog.hypertable h on h.id = c.mat_hypertable_id
+    left join _timescaledb_catalog.continuous_aggs_watermark w on w.mat_hypertable_id = c.mat_hypertable_id
+    left join lateral (
+        select min(r.lowest_modified_value) filter (where r.greatest_modified_value = 9223372036854775807) as since,
+               min(greatest(r.lowest_modified_value, v_oldest)) filter (where r.greatest_modified_value >= v_oldest
+                                                                        and r.greatest_modified_value < 9223372036854775807) as changed
+        from enms.unfinished_refreshes() r
+        where r.materialization_id = c.mat_hypertable_id) u on true
+    left join lateral (
+        select min(greatest(l.lowest_modified_value, v_oldest)) as changed
+        from _timescaledb_catalog.continuous_aggs_hypertable_invalidation_log l
+        where l.hypertable_id = c.raw_hypertable_id and l.greatest_modified_value >= v_oldest) i on true
+    where c.user_view_schema = 'public';
+end
+$$;
+comment on function enms.ops_filled() is 'Up to when each rollup has all readings, and the hypertable that stores it; none on Apache-2.';
+
+-- The newest reading of each active machine, of any carrier. Raw is asked from where a one-minute rollup has yet to be
+-- refreshed; it is read once for all machines, in parts that grow into the past while one is missing. Those that are silent
+-- for longer are asked of what the rollups have stored, by index.
 create or replace function enms.ops_newest_readings()
 returns table (machine_id uuid, last_reading timestamptz)
 language plpgsql stable
@@ -925,40 +966,49 @@ security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
 declare
-    v_stored text[];
-    v_from   timestamptz;
-    v_last   timestamptz := now() + interval '5 minutes';
-    v_minute timestamptz;
-    -- Run as text, so that it is planned for its own time, which leaves out the other chunks.
-    v_newest text := 'select r.time from energy_readings r where r.machine_id = $1 and r.time >= $2 and r.time < $3
-                      order by r.time desc limit 1';
-    v_one    text;
+    v_stored  text[];
+    v_from    timestamptz;
+    v_last    timestamptz := now() + interval '5 minutes';
+    v_begin   timestamptz;
+    v_end     timestamptz := v_last;
+    v_span    interval := interval '15 minutes';
+    v_minute  timestamptz;
+    v_missing uuid[] := array(select m.id from machines m where m.is_active);
+    v_ids     uuid[];
+    v_times   timestamptz[];
+    v_one     text;
 begin
-    select array_agg(format('%I.%I', h.schema_name, h.table_name)),
-           -- That of an empty rollup is before the years that can be reckoned with.
-           least(max(greatest(_timescaledb_functions.to_timestamp(w.watermark), '0001-01-02')), now()) - interval '10 minutes'
-    into v_stored, v_from
-    from _timescaledb_catalog.continuous_agg c
-    join _timescaledb_catalog.hypertable h on h.id = c.mat_hypertable_id
-    left join _timescaledb_catalog.continuous_aggs_watermark w on w.mat_hypertable_id = c.mat_hypertable_id
-    where c.user_view_schema = 'public' and c.user_view_name in ('energy_readings_1min', 'energy_by_carrier_1min');
+    select array_agg(l.stored), least(min(l.filled), now()) into v_stored, v_from
+    from enms.ops_filled() l
+    where l.rollup in ('energy_readings_1min', 'energy_by_carrier_1min');
     -- Without stored rollups a silent machine is looked for in a week of readings, and then in what its status says.
     if v_stored is null then
         v_from := now() - interval '7 days';
     end if;
-    for machine_id in select m.id from machines m where m.is_active loop
-        execute v_newest into last_reading using machine_id, v_from, v_last;
-        if last_reading is null then
-            v_minute := null;
-            foreach v_one in array coalesce(v_stored, '{}') loop
-                execute format('select greatest($1, (select r.bucket from %s r where r.machine_id = $2 and r.bucket <= $3
-                                                     order by r.bucket desc limit 1))', v_one)
-                into v_minute using v_minute, machine_id, v_last;
-            end loop;
-            execute v_newest into last_reading using machine_id, v_minute, v_minute + interval '1 minute';
-            -- Past retention there is only the minute.
-            last_reading := coalesce(last_reading, v_minute);
-        end if;
+    while v_end > v_from and v_missing <> '{}' loop
+        v_begin := greatest(v_from, now() - v_span);
+        -- Run as text, so that it is planned for its own time, which leaves out the other chunks.
+        execute 'select array_agg(n.machine_id), array_agg(n.time)
+                 from (select r.machine_id, max(r.time) as time from energy_readings r
+                       where r.time >= $1 and r.time < $2 and r.machine_id = any ($3) group by 1) n'
+        into v_ids, v_times using v_begin, v_end, v_missing;
+        return query select * from unnest(v_ids, v_times);
+        v_missing := array(select unnest(v_missing) except select unnest(v_ids));
+        v_end := v_begin;
+        v_span := 8 * v_span;
+    end loop;
+    foreach machine_id in array v_missing loop
+        last_reading := null;
+        v_minute := null;
+        foreach v_one in array coalesce(v_stored, '{}') loop
+            execute format('select greatest($1, (select r.bucket from %s r where r.machine_id = $2 and r.bucket <= $3
+                                                 order by r.bucket desc limit 1))', v_one)
+            into v_minute using v_minute, machine_id, v_last;
+        end loop;
+        execute 'select max(r.time) from energy_readings r where r.machine_id = $1 and r.time >= $2 and r.time < $3'
+        into last_reading using machine_id, v_minute, v_minute + interval '1 minute';
+        -- Past retention there is only the minute.
+        last_reading := coalesce(last_reading, v_minute);
         if last_reading is null and v_stored is null then
             select s.last_reading_time into last_reading
             from machine_status s where s.machine_id = ops_newest_readings.machine_id and s.last_reading_time < v_from;
@@ -969,8 +1019,9 @@ end
 $$;
 comment on function enms.ops_newest_readings() is 'The newest energy reading of each active machine, none of more than 5 minutes from now; NULL where there is none.';
 
--- Readings of other carriers than electricity by day, for eight days. Where a plant has none, their rollup is never filled,
--- and to ask it would read all of raw; so its levels are asked as they are stored, and raw for what is newer than either's.
+-- Readings of other carriers than electricity by day, for eight days. Where a plant has none, their rollup stays empty, and
+-- to ask it would read all of raw; so its levels are asked as they are stored, each as far as it has been refreshed, and raw
+-- for what is newer.
 create or replace function enms.ops_carrier_days()
 returns table (day timestamptz, machine_id uuid, readings numeric)
 language plpgsql stable
@@ -981,19 +1032,14 @@ declare
     v_since timestamptz := time_bucket('1 day', now()) - interval '7 days';
     v_level record;
 begin
-    -- In place of none, a time before all others.
-    select max(l.stored) filter (where l.name = 'energy_by_carrier_1hour') as hours,
-           max(l.stored) filter (where l.name = 'energy_by_carrier_1min') as minutes,
-           greatest(v_since, max(l.filled) filter (where l.name = 'energy_by_carrier_1hour')) as hours_end,
-           greatest(v_since, max(l.filled) filter (where l.name = 'energy_by_carrier_1min'),
-                    max(l.filled) filter (where l.name = 'energy_readings_1min') - interval '10 minutes') as minutes_end
+    select max(l.stored) filter (where l.rollup = 'energy_by_carrier_1hour') as hours,
+           max(l.stored) filter (where l.rollup = 'energy_by_carrier_1min') as minutes,
+           -- Hours are made of minutes, so that what the one lacks the other does.
+           greatest(v_since, time_bucket('1 hour', min(l.filled))) as hours_end,
+           greatest(v_since, min(l.filled) filter (where l.rollup = 'energy_by_carrier_1min')) as minutes_end
     into v_level
-    from (select c.user_view_name as name, format('%I.%I', h.schema_name, h.table_name) as stored,
-                 greatest(_timescaledb_functions.to_timestamp(w.watermark), '0001-01-02') as filled
-          from _timescaledb_catalog.continuous_agg c
-          join _timescaledb_catalog.hypertable h on h.id = c.mat_hypertable_id
-          left join _timescaledb_catalog.continuous_aggs_watermark w on w.mat_hypertable_id = c.mat_hypertable_id
-          where c.user_view_schema = 'public') l;
+    from enms.ops_filled() l
+    where l.rollup in ('energy_by_carrier_1hour', 'energy_by_carrier_1min');
     if v_level.hours is null then
         return;
     end if;
@@ -1011,7 +1057,8 @@ comment on function enms.ops_carrier_days() is 'Readings of other carriers by ma
 
 -- Statements of this database, whoever ran them. PostgreSQL takes the constants out of what reads and writes rows, mostly,
 -- but not out of other statements, such as the password of an ALTER ROLE: of those only the first word is told, or what
--- a CALL or COPY is of. What is left of comments and literals in the others goes, too.
+-- a CALL or COPY is of. What is left of comments, literals and long numbers in the others goes, too: from the first quote on
+-- nothing is told, and where there is a quoted name, which may look like a comment, nothing from the first comment on.
 create or replace function enms.ops_statements()
 returns table (
     query_id bigint, role_name text, statement text, calls bigint, total_ms double precision, mean_ms double precision,
@@ -1026,20 +1073,24 @@ begin
            -- A comment within a comment leaves a part of it.
            case when t.text ~ '/\*|\*/' then '…'
                 when t.text ~* '^[( ]*(select|insert|update|delete|merge|with|values)\M'
-                then left(regexp_replace(t.text, '(''|\$(?!\d)).*$', '…'), 1000)
-                when t.text ~* '^(call|copy)\M' then regexp_replace(t.text, '[(''$].*$', '…')
+                then left(t.text, 1000)
+                when t.text ~* '^(call|copy)\M' then regexp_replace(t.text, '[($].*$', '…')
                 else concat_ws(' ', lower(substring(t.text from '^[[:alpha:]]+')), '…') end,
            s.calls, s.total_exec_time, s.mean_exec_time, s.max_exec_time, s.rows
     from pg_stat_statements s
     cross join lateral (
-        select btrim(regexp_replace(regexp_replace(regexp_replace(s.query, '/\*.*?\*/', ' ', 'g'), '--[^\n]*', ' ', 'g'), '\s+', ' ', 'g')) as text) t
+        select regexp_replace(s.query, case when s.query ~ '"' then '(''|\$(?!\d)|--|/\*).*$' else '(''|\$(?!\d)).*$' end, '…') as text) c
+    cross join lateral (
+        select regexp_replace(regexp_replace(c.text, '/\*.*?\*/', ' ', 'g'), '--[^\n]*', ' ', 'g') as text) b
+    cross join lateral (
+        select btrim(regexp_replace(regexp_replace(b.text, '(?<![[:alnum:]_$])\d[[:alnum:]._]{3,}', '…', 'g'), '\s+', ' ', 'g')) as text) t
     left join pg_roles r on r.oid = s.userid
     where s.dbid = (select d.oid from pg_database d where d.datname = current_database())
     order by s.total_exec_time desc
     limit 100;
 end
 $$;
-comment on function enms.ops_statements() is 'The hundred statements of this database that took the most time, without constants and comments.';
+comment on function enms.ops_statements() is 'The hundred statements of this database that took the most time, without comments, literals in quotes and numbers of four digits or more.';
 
 revoke all on all functions in schema enms from public;
 revoke all
@@ -1081,6 +1132,6 @@ grant execute
     to enms_reader;
 -- A view's functions run with the caller's rights.
 grant execute
-    on function enms.ops_storage(), enms.ops_jobs(timestamptz), enms.ops_newest_readings(), enms.ops_carrier_days(),
-                enms.ops_statements()
+    on function enms.ops_storage(), enms.ops_jobs(timestamptz), enms.ops_newest_readings(), enms.ops_carrier_days()
     to enms_reader, enms_monitor;
+grant execute on function enms.ops_statements() to enms_monitor;

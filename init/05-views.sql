@@ -470,18 +470,7 @@ comment on column public.v_ops_sizes.saved_percent is 'What compression saved of
 
 -- From the rollups of a day or an hour, which cost little. On Apache-2 those would read all of raw, which is asked for the days alone.
 create or replace view public.v_ops_ingest as
-select
-    d.day::date as day, m.id as machine_id, m.name as machine_name, f.name as factory_name,
-    coalesce(r.energy, 0)::bigint as energy_readings,
-    coalesce(r.production, 0)::bigint as production_readings,
-    coalesce(r.environmental, 0)::bigint as environmental_readings,
-    ceil(extract(epoch from least(now(), d.day_end) - d.day_start) / m.data_interval_seconds)::bigint as expected_energy_readings
-from public.machines m
-join public.factories f on f.id = m.factory_id
-cross join lateral (
-    select g.day, g.day at time zone 'UTC' as day_start, (g.day + interval '1 day') at time zone 'UTC' as day_end
-    from generate_series((now() at time zone 'UTC')::date - interval '7 days', (now() at time zone 'UTC')::date, interval '1 day') g (day)) d
-left join (
+with counted as materialized (
     select c.bucket, c.machine_id, sum(c.energy) as energy, sum(c.production) as production, sum(c.environmental) as environmental
     from (
         select e.bucket, e.machine_id, e.total_readings as energy, 0 as production, 0 as environmental
@@ -512,7 +501,24 @@ left join (
         from public.environmental_data n
         where current_setting('timescaledb.license') <> 'timescale' and n.time >= time_bucket('1 day', now()) - interval '7 days'
         group by 1, 2) c
-    group by 1, 2) r on r.machine_id = m.id and r.bucket = d.day_start
+    group by 1, 2)
+select
+    d.day::date as day, m.id as machine_id, m.name as machine_name, f.name as factory_name,
+    coalesce(r.energy, 0)::bigint as energy_readings,
+    coalesce(r.production, 0)::bigint as production_readings,
+    coalesce(r.environmental, 0)::bigint as environmental_readings,
+    greatest(0, ceil(extract(epoch from least(now(), d.day_end) - greatest(d.day_start, s.since)) / m.data_interval_seconds))::bigint
+        as expected_energy_readings
+from public.machines m
+join public.factories f on f.id = m.factory_id
+cross join lateral (
+    select g.day, g.day at time zone 'UTC' as day_start, (g.day + interval '1 day') at time zone 'UTC' as day_end
+    from generate_series((now() at time zone 'UTC')::date - interval '7 days', (now() at time zone 'UTC')::date, interval '1 day') g (day)) d
+left join counted r on r.machine_id = m.id and r.bucket = d.day_start
+-- Readings are due from when the machine was entered, or from the first day of those that were brought in from before.
+left join (select c.machine_id, min(c.bucket) as first_day from counted c where c.energy > 0 group by 1) b on b.machine_id = m.id
+cross join lateral (
+    select case when b.first_day < time_bucket('1 day', m.created_at) then b.first_day else m.created_at end as since) s
 where m.is_active or r.machine_id is not null;
 comment on view public.v_ops_ingest is 'Readings by machine and day (UTC), today and the seven days before, 0 where there is none; those of other carriers than electricity show within a minute.';
 comment on column public.v_ops_ingest.day is 'Day in UTC; the last one is today, up to now.';
@@ -522,7 +528,7 @@ comment on column public.v_ops_ingest.factory_name is 'Name of the factory.';
 comment on column public.v_ops_ingest.energy_readings is 'Energy readings of every carrier.';
 comment on column public.v_ops_ingest.production_readings is 'Production readings.';
 comment on column public.v_ops_ingest.environmental_readings is 'Environmental readings.';
-comment on column public.v_ops_ingest.expected_energy_readings is 'Energy readings that the machine''s data_interval_seconds makes of the day, for one carrier.';
+comment on column public.v_ops_ingest.expected_energy_readings is 'Energy readings that the machine''s data_interval_seconds makes of the day, for one carrier, from when it was entered if it has none from before.';
 
 create or replace view public.v_ops_freshness as
 select
@@ -551,13 +557,14 @@ select
     extract(epoch from j.schedule_interval)::bigint as schedule_seconds,
     extract(epoch from j.acts_after)::bigint as acts_after_seconds,
     extract(epoch from now() - j.last_success)::bigint as since_success_seconds,
-    extract(epoch from j.last_duration)::double precision as last_duration_seconds
+    extract(epoch from j.last_duration)::double precision as last_duration_seconds,
+    j.state in ('ok', 'running', 'not run yet') or j.state = 'off' and j.kind not in ('refresh', 'compression', 'retention') as healthy
 from enms.ops_jobs((select max(v.completed_at) from enms.schema_version v)) j;
 comment on view public.v_ops_jobs is 'Policies and other jobs of this database. The Apache-2 edition has none.';
 comment on column public.v_ops_jobs.job_id is 'Number of the job.';
 comment on column public.v_ops_jobs.kind is 'refresh, compression, retention, or the procedure of a job of your own.';
 comment on column public.v_ops_jobs.target is 'Table or rollup that it works on.';
-comment on column public.v_ops_jobs.state is 'ok, running or not run yet; failed (the last run), overdue (no success for three intervals and 10 minutes), put off, or off.';
+comment on column public.v_ops_jobs.state is 'ok, running or not run yet; failed (the last run, unless it met a refresh by hand and succeeded lately), overdue (no success for three intervals and 10 minutes, nor a run begun since), put off, or off.';
 comment on column public.v_ops_jobs.last_success is 'End of the last run that succeeded.';
 comment on column public.v_ops_jobs.next_start is 'When it is to run next.';
 comment on column public.v_ops_jobs.last_status is 'Success or Failed, of the last run.';
@@ -567,6 +574,7 @@ comment on column public.v_ops_jobs.schedule_seconds is 'Interval of the runs, s
 comment on column public.v_ops_jobs.acts_after_seconds is 'Age at which chunks are compressed or dropped, s.';
 comment on column public.v_ops_jobs.since_success_seconds is 'Time since the last success, s.';
 comment on column public.v_ops_jobs.last_duration_seconds is 'Duration of the last run, s.';
+comment on column public.v_ops_jobs.healthy is 'True where state is ok, running or not run yet, and of a job of your own also where it is off.';
 
 create or replace view public.v_ops_statements as
 select
@@ -579,7 +587,7 @@ from enms.ops_statements() s;
 comment on view public.v_ops_statements is 'The hundred statements of this database that took the most time since its statistics were reset, whoever ran them.';
 comment on column public.v_ops_statements.query_id is 'Number that pg_stat_statements gave it.';
 comment on column public.v_ops_statements.role_name is 'Who ran it.';
-comment on column public.v_ops_statements.statement is 'Its text without constants and comments; of what neither reads nor writes rows the first word alone.';
+comment on column public.v_ops_statements.statement is 'Its text up to the first literal in quotes, without comments and without numbers of four digits or more; of what neither reads nor writes rows the first word alone.';
 comment on column public.v_ops_statements.calls is 'How often it ran.';
 comment on column public.v_ops_statements.total_ms is 'Time in all, ms.';
 comment on column public.v_ops_statements.mean_ms is 'Time of one run, ms.';
@@ -618,7 +626,7 @@ chunked as (
     where s.kind in ('readings', 'rollup')
     group by 1, 2),
 planned as (
-    select c.*, p.days as compress_after, k.days as kept,
+    select c.*, p.days as compress_after, p.days + c.chunk as plain, k.days as kept,
            case when c.recent_days is null then 0 when c.recent_days >= 1.0 / 24 then c.recent_bytes / c.recent_days end as daily,
            -- Until a chunk has been compressed: what was measured of readings and of rollups.
            case when p.days is null then 1 else coalesce(c.ratio, case c.kind when 'readings' then 0.1 else 0.2 end) end as shrinks_to
@@ -626,8 +634,7 @@ planned as (
     left join policies p on p.target = c.relation and p.kind = 'compression'
     left join policies k on k.target = c.relation and k.kind = 'retention'),
 expected as (
-    select p.*, d.place, least(d.days, p.compress_after + p.chunk) * p.daily
-                + greatest(d.days - (p.compress_after + p.chunk), 0) * p.daily * p.shrinks_to as bytes_then
+    select p.*, d.place, least(d.days, p.plain) * p.daily + greatest(d.days - p.plain, 0) * p.daily * p.shrinks_to as bytes_then
     from planned p
     cross join lateral (values ('retention', p.kept), ('now', p.held), ('year', least(p.kept, p.held + 365))) d (place, days))
 select
@@ -641,11 +648,12 @@ select
     round(max(e.bytes_then) filter (where e.place = 'retention' and e.kept is not null))::bigint as bytes_at_retention,
     round(case when e.kept is null
                then e.bytes + max(e.bytes_then) filter (where e.place = 'year') - max(e.bytes_then) filter (where e.place = 'now')
-               else max(e.bytes_then) filter (where e.place = 'year') end)::bigint as bytes_in_a_year
+               else max(e.bytes_then) filter (where e.place = 'year') end)::bigint as bytes_in_a_year,
+    round(e.plain, 2) as plain_days
 from expected e
-group by e.relation, e.kind, e.bytes, e.daily, e.compress_after, e.shrinks_to, e.ratio, e.kept, e.held
+group by e.relation, e.kind, e.bytes, e.daily, e.compress_after, e.plain, e.shrinks_to, e.ratio, e.kept, e.held
 union all
-select 'everything else', 'other', o.bytes::bigint, 0, null, 1, false, null, null, null, o.bytes::bigint
+select 'everything else', 'other', o.bytes::bigint, 0, null, 1, false, null, null, null, o.bytes::bigint, null
 from (select pg_database_size(current_database()) - coalesce(sum(c.bytes), 0) as bytes from chunked c) o;
 comment on view public.v_ops_disk_forecast is 'What tables and rollups take now, and what they will if each day goes on as the last seven.';
 comment on column public.v_ops_disk_forecast.relation is 'Hypertable or rollup; everything else of the database has one row.';
@@ -659,6 +667,7 @@ comment on column public.v_ops_disk_forecast.kept_days is 'Age at which chunks a
 comment on column public.v_ops_disk_forecast.held_days is 'Days from the oldest chunk to now.';
 comment on column public.v_ops_disk_forecast.bytes_at_retention is 'Size when as many days are held as are kept, bytes; NULL where they are kept for good.';
 comment on column public.v_ops_disk_forecast.bytes_in_a_year is 'Size in a year, bytes.';
+comment on column public.v_ops_disk_forecast.plain_days is 'Age up to which rows are not compressed, days: a chunk is compressed when the last of it is compress_after_days old; NULL where it never is.';
 
 grant select
     on enms.factory_periods,
@@ -670,8 +679,10 @@ grant select
     to enms_reader;
 grant select
     on public.v_ops_server, public.v_ops_sizes, public.v_ops_ingest, public.v_ops_freshness, public.v_ops_jobs,
-       public.v_ops_statements, public.v_ops_disk_forecast
+       public.v_ops_disk_forecast
     to enms_reader, enms_monitor;
+-- Other sessions' statements are for monitors alone.
+grant select on public.v_ops_statements to enms_monitor;
 
 -- What was set aside under another name because its shape is another one now. A view of the user's that still reads it
 -- stops this file, and names itself.

@@ -64,5 +64,5 @@ select not exists (select from enms.schema_version) as first_boot \gset
 
 -- The completion marker stays last: it tells health check and verifier that every file ran to its end.
 insert into enms.schema_version (version, spec_digest) values
-    ('1.2.0', 'b630139ab6a9f9f2f8d7d190445ecce9e5f76340a14b92839863a45786139c07')
+    ('1.2.0', '45118add80a0321f28763b2fa7eeead3ed1ff0a9a7cb6e59a70025d795ef7289')
 on conflict do nothing;

@@ -320,4 +320,41 @@ def test_every_panel_of_the_dashboard_shows_something(services: Services) -> Non
                         assert times == sorted(times) and isinstance(times[0], datetime), panel["title"]
                         assert isinstance(rows[0][names.index("metric")], str) and len(names) == 3
                     if machine != "all" and panel["title"] in ("Power", "Energy by day", "Figures of the machine"):
-                        assert {row[names.index("metric" if "metric" in names else "name")] for row in rows} == {"Hydraulic-Pump-1"}
+                        assert {row[names.index("metric" if "metric" in names else "name")] for row in rows} == {"Demo Manufacturing Plant / Hydraulic-Pump-1"}
+
+
+def panel(title: str) -> str:
+    """The statement of a panel of the dashboard."""
+    (sql,) = (panel["targets"][0]["rawSql"] for panel in grafana.DASHBOARD["panels"] if panel["title"] == title)
+    return sql
+
+
+def test_machines_of_one_name_are_kept_apart(services: Services) -> None:
+    with services.connect("owner") as owner, owner.transaction(force_rollback=True):
+        owner.execute("update machines set name = 'Same' where name in ('Hydraulic-Pump-1', 'Compressor-EU-1')")
+        owner.execute("delete from energy_readings where time > now() - interval '1 hour'")
+        for factory, kw in ("Demo Manufacturing Plant", 10), ("European Production Facility", 30):
+            owner.execute("insert into energy_readings (time, machine_id, power_kw) select date_trunc('minute', now()) - interval '10 seconds', m.id, %s"
+                          " from machines m join factories f on f.id = m.factory_id where m.name = 'Same' and f.name = %s", [kw, factory])  # fmt: skip
+        now = owner.execute("select now()").fetchone()[0]
+        found = owner.execute(grafana.expand(panel("Power"), now - timedelta(minutes=30), now, "1d", machine_id="all")).fetchall()
+        assert {(metric, float(kw)) for _, metric, kw in found if "Same" in metric} == {("Demo Manufacturing Plant / Same", 10), ("European Production Facility / Same", 30)}
+        for title in "Energy today", "Energy by day", "Figures of the machine":
+            rows = (cursor := owner.execute(grafana.expand(panel(title), now - timedelta(days=1), now, "1d", machine_id="all"))).fetchall()
+            label = next(n for n, column in enumerate(cursor.description) if column.name in ("metric", "name"))
+            assert len({row[label] for row in rows if "Same" in row[label]}) == 2 or title == "Energy by day", title
+        labels = [text for text, _ in owner.execute(grafana.DASHBOARD["templating"]["list"][0]["query"])]
+        assert len(labels) == len(set(labels)) == 8
+
+
+def test_the_month_of_the_cost_is_the_factory_s(services: Services) -> None:
+    """In the hours at a month's end in which the month is another one in UTC."""
+    with services.connect("owner") as owner, owner.transaction(force_rollback=True):
+        for month, machine in (1, nodered.PUMP), (2, "c0000000-0000-0000-0000-000000000006"):
+            owner.execute("insert into energy_readings (time, machine_id, power_kw, energy_kwh) values (%s, %s, 60, 1)", [datetime(2026, month, 15, 12, tzinfo=UTC), machine])
+        # In Los Angeles it is January, in Berlin February.
+        for end, machines in ((datetime(2026, 2, 1, 3, tzinfo=UTC), {"Hydraulic-Pump-1", "Compressor-EU-1"}), (datetime(2026, 2, 1, 9, tzinfo=UTC), {"Compressor-EU-1"}),
+                              (datetime(2026, 1, 31, 23, 30, tzinfo=UTC), {"Hydraulic-Pump-1", "Compressor-EU-1"})):  # fmt: skip
+            rows = (cursor := owner.execute(grafana.expand(panel("Cost of the month"), end - timedelta(days=1), end, machine_id="all"))).fetchall()
+            names = [column.name for column in cursor.description]
+            assert {row[names.index("machine_name")] for row in rows if row[names.index("kWh")]} == machines

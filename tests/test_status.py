@@ -16,7 +16,7 @@ from rich.cells import cell_len
 from conftest import CHECKOUT, initialised
 from engine_cli import Checkout, only_error
 from scripts.cluster import Cluster
-from scripts.status import disk, words
+from scripts.status import attention, disk, words
 from scripts.status.facts import VIEWS
 
 LATE, FRESH = "Hydraulic-Pump-1", "HVAC-Main"
@@ -60,6 +60,7 @@ def test_the_screen_fits_into_80_columns(checkout: Checkout, plant: str, edition
     assert re.match(rf"{LATE} +30 s +LATE 2 h ago ", machines[0]) and re.match(rf"{FRESH} +10 s +\d+ (s|min) ago +\d+ ", machines[1])
     assert "1 late of 7" in run.stdout and run.stdout.count("no reading") == 5
     assert "There is none: make backup" in run.stdout
+    assert lines[0] == "attention    1 of 7 machines late; no backup"
     if edition == "community":
         assert "Jobs: 24" in run.stdout and re.search(r"^refresh: 14 ", run.stdout, re.M)
     else:
@@ -149,9 +150,10 @@ def test_jobs_that_are_not_well_stand_out(checkout: Checkout, plant: str, editio
         lines = status(checkout, ENMS_DSN=plant, COLUMNS=80).stdout.splitlines()
         everything = status(checkout, "--all", ENMS_DSN=plant).stdout
         session.execute("select alter_job(1000, scheduled => true), alter_job(1001, next_start => now())")
+    assert lines[0] == "attention    1 of 7 machines late; 2 jobs not well; no backup"
     assert any(re.match(r"1000 refresh energy_readings_1min +OFF ", line) for line in lines)
     assert any(re.match(r"1001 refresh energy_readings_15min +PUT OFF .* in 2 d$", line.rstrip()) for line in lines)
-    assert "Jobs: 1 not well of 24" in lines and any(line.startswith("refresh: 12 ") for line in lines)
+    assert "Jobs: 2 not well of 24" in lines and any(line.startswith("refresh: 12 ") for line in lines)
     assert len(re.findall(r"^10\d\d ", everything, re.M)) == 24
 
 
@@ -181,10 +183,11 @@ def test_backups_by_age_and_trial(checkout: Checkout, plant: str, tmp_path: Path
     assert shown().endswith("; that of 3 d ago was restored and verified on 2026-01-02")
     (tmp_path / made[0] / "trial.json").write_text(json.dumps(trial | {"failure": "rows differ"}))
     assert "FAILED on 2026-01-02: make backups says why" in shown()
+    assert status(checkout, ENMS_DSN=plant, ENMS_BACKUPS=tmp_path, COLUMNS=200).stdout.splitlines()[0] == "attention    1 of 7 machines late; a restore failed"
 
 
 def row(**facts: object) -> dict:
-    return {"bytes_now": 0, "bytes_in_a_year": 0, "bytes_at_retention": None, "held_days": 0, "kept_days": None, "compress_after_days": None, "shrinks_to": 1} | facts
+    return {"bytes_now": 0, "bytes_in_a_year": 0, "bytes_at_retention": None, "held_days": 0, "kept_days": None, "plain_days": None, "shrinks_to": 1} | facts
 
 
 def test_the_disk_is_full_when_the_sum_says() -> None:
@@ -192,12 +195,22 @@ def test_the_disk_is_full_when_the_sum_says() -> None:
     assert disk.forecast([good], 100)["days_until_full"] == 11
     assert disk.forecast([good], None)["days_until_full"] is None
     # Compressed to a tenth after 5 days, dropped after 25: 50 + 20, and never more.
-    dropped = row(bytes_per_day=10, compress_after_days=5, shrinks_to=0.1, kept_days=25, bytes_at_retention=70, bytes_in_a_year=70)
+    dropped = row(bytes_per_day=10, plain_days=5, shrinks_to=0.1, kept_days=25, bytes_at_retention=70, bytes_in_a_year=70)
     assert disk.grown([dropped], 5) == 50 and disk.grown([dropped], 15) == 60 and disk.grown([dropped], 1000) == 70
     assert disk.forecast([dropped], 69)["days_until_full"] == 25 and disk.forecast([dropped], 70)["days_until_full"] is None
-    assert disk.forecast([dropped | {"held_days": 24.5}], 1)["days_until_full"] is None
+    assert disk.forecast([dropped | {"held_days": 24.5, "bytes_now": 69.5}], 1)["days_until_full"] is None
+    # A plant that has grown: what is held is less than such days would have made, until all of it has been dropped.
+    grown = dropped | {"held_days": 25, "bytes_now": 20}
+    assert disk.grown([grown], 5) == 10 and disk.grown([grown], 25) == disk.grown([grown], 365) == 50
     assert disk.forecast([row(bytes_per_day=None)], 5)["bytes_per_day"] is None
     assert disk.forecast(None, 5) == {"free_bytes": 5, "days_until_full": None}
+
+
+def test_what_needs_attention_is_told_first() -> None:
+    well = {"server": {"complete": True, "difference": None}, "freshness": [{"late": False}], "jobs": None, "backups": None, "disk": {"days_until_full": 30}}
+    assert attention.needed(well) == []
+    assert attention.needed(well | {"disk": {"days_until_full": 1}, "server": {"complete": False, "difference": "a: b"}}) == [
+        "the schema is not complete", "TimescaleDB differs from what the server has", "disk full in 1 day"]  # fmt: skip
 
 
 @pytest.mark.parametrize(("given", "expected"), [

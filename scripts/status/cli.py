@@ -12,7 +12,7 @@ from scripts.status import facts, screen
 DESCRIPTION = """\
 Show the database in one screen: server and schema, bytes by table and rollup with what compression saved, the newest
 reading and the readings of a day by machine, jobs, the statements that took the most time, when the disk will be full,
-and the backups. What is late, failed or missing stands out, and first.
+and the backups. What needs attention stands out, and in the first line.
 
 It reads the views v_ops_* of the database that is up, or that ENMS_DSN names; a role in enms_monitor sees all of it.
 """

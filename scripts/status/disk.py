@@ -42,12 +42,22 @@ def forecast(rows: list[dict] | None, available: int | None) -> dict:
 
 
 def grown(rows: list[dict], days: int) -> float:
-    """Bytes that come to the disk in so many days."""
-    return sum(_after(row, float(row["held_days"] or 0) + days) - _after(row, float(row["held_days"] or 0)) for row in rows)
+    """Bytes that come to the disk in so many days; in a year what v_ops_disk_forecast says."""
+    return sum(_grown(row, days) for row in rows)
+
+
+def _grown(row: dict, days: int) -> float:
+    held = float(row["held_days"] or 0)
+    reckoned = _after(row, held)
+    more = _after(row, held + days) - reckoned
+    if row["kept_days"] is None:
+        return more
+    # What is held now may be more or less than days as the present ones would have made; it goes as it is dropped.
+    return more + (reckoned - row["bytes_now"]) * min(1, days / min(365, float(row["kept_days"])))
 
 
 def _after(row: dict, days: float) -> float:
     """Bytes of a relation that has been filled for so many days at the present rate."""
     held = min(days, float(row["kept_days"]) if row["kept_days"] is not None else days)
-    plain = min(held, float(row["compress_after_days"]) if row["compress_after_days"] is not None else held)
+    plain = min(held, float(row["plain_days"]) if row["plain_days"] is not None else held)
     return row["bytes_per_day"] * (plain + (held - plain) * float(row["shrinks_to"]))

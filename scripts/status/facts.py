@@ -15,7 +15,7 @@ VIEWS = {
     "sizes": "select * from public.v_ops_sizes order by total_bytes desc, relation",
     "freshness": "select * from public.v_ops_freshness order by late desc, age_seconds desc nulls first, factory_name, machine_name",
     "ingest": "select * from public.v_ops_ingest order by day desc, factory_name, machine_name",
-    "jobs": "select * from public.v_ops_jobs order by state in ('ok', 'running', 'not run yet'), job_id",
+    "jobs": "select * from public.v_ops_jobs order by healthy, job_id",
     "statements": "select * from public.v_ops_statements order by total_ms desc",
     "forecast": "select * from public.v_ops_disk_forecast order by bytes_now desc, relation",
 }

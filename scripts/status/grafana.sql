@@ -19,19 +19,20 @@ from v_ops_freshness order by late desc, age_seconds desc nulls first;
 select count(*) filter (where late) as late from v_ops_freshness;
 
 -- Time series, bars: energy readings a day by machine
-select day::timestamp at time zone 'UTC' as time, machine_name as metric, energy_readings as value from v_ops_ingest order by 1, 2;
+select day::timestamp at time zone 'UTC' as time, factory_name || ' / ' || machine_name as metric, energy_readings as value
+from v_ops_ingest order by 1, 2;
 
 -- Time series: part of the readings that were due, in percent
-select day::timestamp at time zone 'UTC' as time, machine_name as metric,
+select day::timestamp at time zone 'UTC' as time, factory_name || ' / ' || machine_name as metric,
        100.0 * energy_readings / nullif(expected_energy_readings, 0) as value
 from v_ops_ingest order by 1, 2;
 
 -- Table: jobs, those that are not well first
 select job_id, kind, target, state, last_success, next_start, failures
-from v_ops_jobs order by state in ('ok', 'running', 'not run yet'), job_id;
+from v_ops_jobs order by healthy, job_id;
 
 -- Stat with an alert above 0: jobs that are not well
-select count(*) as unwell from v_ops_jobs where state not in ('ok', 'running', 'not run yet');
+select count(*) as unwell from v_ops_jobs where not healthy;
 
 -- Table: statements that took the most time
 select statement, role_name, calls, total_ms, mean_ms, max_ms from v_ops_statements order by total_ms desc limit 10;

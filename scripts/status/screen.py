@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from scripts.status import sections, words
+from scripts.status import attention, sections, words
 
 # Piped, where there is no terminal to fit into.
 WIDTH = 100
@@ -17,6 +17,8 @@ def show(found: dict, everything: bool = False) -> None:
     console = Console(highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = WIDTH
+    if told := attention.needed(found):
+        console.print(f"[bold]{'attention':<12}[/] [bold red]{'; '.join(told)}[/]")
     for name, value in _head(found).items():
         # A long path is wrapped by the terminal, so that it can be copied whole.
         console.print(f"[bold]{name:<12}[/] {value}", soft_wrap=True)

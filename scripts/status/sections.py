@@ -1,10 +1,11 @@
 """The sections of the screen: each makes a title, columns, rows and closing lines of what was found; None if it knows nothing."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from rich.markup import escape
 
 from scripts.status import words
+from scripts.status.attention import DISK_DAYS
 
 Section = tuple[str, tuple[str, ...], list[tuple[str, ...]], list[str]]
 # Of what is well, so many are listed.
@@ -12,7 +13,6 @@ MACHINES, STATEMENTS = 12, 3
 LEVELS = {"_1min": "1 min", "_15min": "15 min", "_1hour": "1 hour", "_1day": "1 day", "_degree_days_daily": "1 day"}
 FACTS = {"energy_readings": "energy", "energy_by_carrier": "other carriers", "production_data": "production", "environmental_data": "environment",
          "environmental": "environment"}  # fmt: skip
-WELL = "ok", "running", "not run yet"
 
 
 def storage(found: dict, everything: bool) -> Section | None:
@@ -85,20 +85,19 @@ def jobs(found: dict, everything: bool) -> Section | None:
         return None
     rows, kinds = [], defaultdict(list)
     for job in found["jobs"]:
-        if everything or job["state"] not in WELL:
-            red = "[bold red]" if job["state"] not in (*WELL, "off") else "[yellow]" if job["state"] == "off" else ""
-            state = f"{red}{job['state'].upper()}[/]" if red else job["state"]
+        if everything or not job["healthy"]:
+            state = job["state"] if job["healthy"] else f"[bold red]{job['state'].upper()}[/]"
             name = f"{job['job_id']} {job['kind']} {job['target'] or ''}"
             rows.append((escape(name), state, words.ago(job["last_success"]), words.ahead(job["next_start"])))
         else:
             kinds[job["kind"]].append(job)
     for kind, of in kinds.items():
-        states = ", ".join(f"{sum(job['state'] == state for job in of)} {state}" for state in WELL if any(job["state"] == state for job in of))
+        states = ", ".join(f"{number} {state}" for state, number in Counter(job["state"] for job in of).items())
         done = [job["last_success"] for job in of if job["last_success"]]
         due = [job["next_start"] for job in of if job["next_start"]]
         oldest = f"all in {words.ago(min(done)).removesuffix(' ago')}" if len(done) == len(of) > 1 else words.ago(min(done, default=None))
         rows.append((escape(f"{kind}: {len(of)}"), states, oldest, words.ahead(min(due, default=None))))
-    bad = sum(job["state"] not in (*WELL, "off") for job in found["jobs"])
+    bad = sum(not job["healthy"] for job in found["jobs"])
     title = f"Jobs: {f'[red]{bad} not well[/] of ' if bad else ''}{len(found['jobs'])}"
     return title, ("~job", "state", ">last success", ">next start"), rows, []
 
@@ -135,7 +134,7 @@ def disk(found: dict, everything: bool) -> Section | None:
         lines.append("Free space: not to be seen from here")
     elif told["bytes_per_day"]:
         days = told["days_until_full"]
-        until = f"[bold red]full in {days} days[/]" if days and days < 30 else f"full in {days} days" if days else "enough for ten years"
+        until = f"[bold red]full in {days} days[/]" if days and days < DISK_DAYS else f"full in {days} days" if days else "enough for ten years"
         lines.append(f"Free: {words.size(free)}, {until}, as far as this database fills it")
     else:
         lines.append(f"Free: {words.size(free)}")

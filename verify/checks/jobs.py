@@ -70,10 +70,13 @@ def _runs(context: Context, kind: str, target: str) -> Verdict:
     if job["next_start"] and job["next_start"] > now + timedelta(seconds=job["every_seconds"]) + SLACK:
         fix = f"select alter_job({job['job_id']}, next_start => now());"
         return failed(f"job {job['job_id']} is put off until {job['next_start']:%Y-%m-%d %H:%M}", fix)
-    since = max(filter(None, [job["last_success"], expected_since(context)]))
+    since = max(filter(None, [job["last_success"], job["last_run"] if job["running"] else None, expected_since(context)]))
+    late = now - since > overdue
+    if job["running"] and late:
+        fix = "Look in pg_stat_activity for what it waits for; pg_terminate_backend(pid) ends the run, and it starts anew."
+        return failed(f"job {job['job_id']} has been running for {roughly((now - since).total_seconds())}, due every {roughly(job['every_seconds'])}", fix)
     if job["running"]:
         return information(f"running since {job['last_run']:%Y-%m-%d %H:%M}") if job["last_run"] else information("running")
-    late = now - since > overdue
     if not context.catalog.one("scheduler")["started"] and context.catalog.one("server")["reads_activity"]:
         # One cause, told of by the scheduler's check.
         return PASSED if job["last_success"] else information("never ran; the scheduler is not up")
