@@ -18,6 +18,10 @@ from scripts.settings import read_settings
 ENGINES = embedded, docker
 
 
+class Unreachable(Failure):
+    """The server does not answer, or lets nobody in."""
+
+
 @dataclass(frozen=True)
 class Database:
     """A database that can be connected to: libpq's parameters, and the engine it runs on, if one of ours."""
@@ -43,11 +47,11 @@ class Database:
         return client.environment(self.parameters)
 
     def connect(self, **options) -> psycopg.Connection:
-        """A psycopg connection; `options` go to psycopg.connect. Raises Failure if there is none to be had."""
+        """A psycopg connection; `options` go to psycopg.connect. Raises Unreachable if there is none to be had."""
         try:
             return psycopg.connect(**{"connect_timeout": 10, **self.parameters, **options})
         except psycopg.OperationalError as error:
-            raise Failure(f"cannot connect: {error}") from None
+            raise Unreachable(f"cannot connect: {error}") from None
 
     def psql(self) -> list[str]:
         """The psql to use; `environment` tells it where to connect."""

@@ -51,7 +51,9 @@ trap clean EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-tar -c --exclude=./.git --exclude=./.env --exclude=./.enms --exclude=./.venv --exclude=./backups --exclude=./tls . | tar -x -C "$copy" ||
+# Through a file, as of a pipe only the end's exit code counts.
+{ tar -cf "$copy/.copy.tar" --exclude=./.git --exclude=./.env --exclude=./.enms --exclude=./.venv --exclude=./backups --exclude=./tls . &&
+    tar -xf "$copy/.copy.tar" -C "$copy" && rm "$copy/.copy.tar"; } ||
     fail "this folder could not be copied to $copy: is the disk full?"
 # The tools' packages are taken from here where they are up to date, else they are installed.
 if make -q .venv/ready-test 2>/dev/null; then

@@ -25,7 +25,7 @@ import oracle
 from oracle import CarbonFactor, EnergyReading, Factory, Machine, Plant, ProductionReading, Tariff, round_half_up
 from readings import insert, store
 from scripts.connection import Database
-from scripts.kpis import gather, profiles, ranges
+from scripts.kpis import figures, gather, notes, profiles, ranges, words
 from scripts.kpis.cli import main
 from scripts.kpis.ranges import Choice
 
@@ -239,6 +239,7 @@ def test_marks_of_a_load_profile() -> None:
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--factory", "Nowhere"], 'no factory "Nowhere": there are "Coast Mill"'), (["--machine", str(uuid.UUID(int=99))], "no machine"),
     (["--machine", "Mixer", "--factory", BERLIN.name], 'no machine "Mixer" in the factory "Werk München"'),
+    (["--from", "0001-01-01", "--to", "0001-01-01"], "cannot be worked out"),
     (["--from", "2024-11-05", "--to", "2024-11-05"], "is not before --to"), (["--from", "2999-01-01"], "is not before now"),
     (["--to", "2024-11-05"], "--to needs --from"), (["--from", "05.11.2024"], "write it as 2026-10-01"), (["--range", "decade"], "invalid choice"),
     (["--machine", "Mixer", "--format", "html"], "a report is of whole factories"), (["--output", "/"], "is a folder"),
@@ -247,6 +248,68 @@ def test_marks_of_a_load_profile() -> None:
 def test_what_cannot_be_shown_is_named(kpis, arguments: list[str], message: str) -> None:
     code, out, err = kpis(*arguments)
     assert code == 2 and message in " ".join(err.split()) and "Traceback" not in err and out == ""
+
+
+def site(total: dict, **columns: list) -> figures.Site:
+    """The coast with its machines' figures, by columns; without any they were refused."""
+    own = [figures.Machine(m.id, m.factory_id, m.name, m.is_active) for m in MACHINES if m.factory_id == COAST.id]
+    found = {machine.id: figures.Figures({name: values[n] for name, values in columns.items()}, bool(columns), None if columns else "refused")
+             for n, machine in enumerate(own)}  # fmt: skip
+    asked = ranges.Span(*span(COAST))
+    return figures.Site(COAST.id, COAST.name, None, ranges.Asked(COAST.timezone, asked, None, asked.end), own, found, figures.Figures(total, True))
+
+
+def test_readings_of_which_nothing_is_there_are_noted() -> None:
+    found = notes.of_site(site({}, data_coverage_percent=[Decimal("0.00"), Decimal(100)]))
+    assert found == ["Readings are missing: Mixer 0 % present. Energy, cost and CO2 of the gaps are not counted."]
+
+
+def test_a_factory_whose_machines_are_all_refused() -> None:
+    refused = site({"energy_kwh": Decimal(5)})
+    found = words.in_short(refused, figures.Figures({}, False), refused.machines, 0, 0)
+    assert found == ["The factory used 5.0 kWh of electricity."]
+
+
+@pytest.mark.parametrize("error", [
+    psycopg.errors.QueryCanceled, psycopg.errors.DiskFull, psycopg.errors.OutOfMemory, psycopg.errors.IoError, psycopg.errors.InternalError_,
+    psycopg.errors.AdminShutdown, psycopg.errors.InsufficientPrivilege, psycopg.OperationalError,
+])  # fmt: skip
+def test_what_is_no_machines_fault_ends_it(error: type[psycopg.Error]) -> None:
+    with pytest.raises(error):
+        figures._own(error())
+    for own in psycopg.errors.NumericValueOutOfRange, psycopg.errors.InvalidParameterValue, psycopg.errors.RaiseException:
+        figures._own(own())
+
+
+def test_a_timeout_is_told_once(kpis, dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as owner:
+        owner.execute("begin; lock table machines in access exclusive mode")
+        code, out, err = kpis(*RANGE, dsn=make_conninfo(dsn, options="-c statement_timeout=500"))
+    assert (code, out) == (1, "") and "give the role a longer timeout" in err and err.count("\n") == 1
+
+
+def test_from_the_first_year_on(kpis) -> None:
+    """All that there is, which has nothing before it."""
+    code, out, err = kpis("--from", "0001-01-01", "--to", "2024-11-05", "--factory", COAST.name, "--format", "csv")
+    assert (code, err) == (0, "") and float(list(csv.DictReader(io.StringIO(out)))[-1]["energy_kwh"]) > 0
+    code, out, err = kpis("--from", "0001-01-01", "--to", "2024-11-05", "--format", "html")
+    assert (code, err) == (0, "") and "Changes are against" not in out
+    assert "Changes are against" in kpis("--from", "2024-10-29", "--to", "2024-11-05", "--factory", COAST.name, "--format", "html")[1]
+
+
+def test_demand_charges_of_two_currencies_are_both_told(kpis, dsn: str) -> None:
+    may = [EnergyReading(datetime(2019, month, 3, 12, tzinfo=UTC), MACHINES[6].id, "energy", Decimal(30), Decimal(10)) for month in (5, 6)]
+    with psycopg.connect(dsn, autocommit=True) as owner:
+        insert(owner, may)
+        owner.execute("""insert into energy_tariffs (factory_id, name, rate_per_kwh, currency, demand_charge_per_kw, valid_from, valid_to)
+            values (%(id)s, 'May', 1, 'DEM', 2, '2019-05-01', '2019-05-31'), (%(id)s, 'June', 1, 'EUR', 3, '2019-06-01', '2019-06-30')""", {"id": MONEY.id})
+        try:
+            out = kpis("--from", "2019-05-01", "--to", "2019-07-01", "--factory", MONEY.name, "--format", "html")[1]
+        finally:
+            owner.execute("delete from energy_tariffs where name in ('May', 'June')")
+            owner.execute("delete from energy_readings where machine_id = %s and time = any (%s)", [MACHINES[6].id, [row.time for row in may]])
+    text = " ".join(" ".join(Page(out).texts).split())
+    assert re.findall(r"peak of the month\) ([\d.]+ \w+)", text) == ["60.00 DEM", "90.00 EUR"]
 
 
 def test_ends_may_be_local_times_or_instants(kpis) -> None:
@@ -401,7 +464,9 @@ def test_everything_is_read_in_one_snapshot_that_writes_nothing(dsn: str) -> Non
 def test_without_readings(kpis) -> None:
     for form in "table", "csv", "json", "html":
         code, out, err = kpis("--range", "last-month", "--factory", COAST.name, "--format", form)
-        assert (code, err) == (0, "") and "Mixer" in out
+        assert code == 0 and "Mixer" in out
+        assert re.fullmatch(r"Note: there are no readings for \w+ \d{4}; --range month shows this month\n", err) or form == "table" and err == ""
+    assert "; make status tells when the newest came\n" in kpis("--from", "1999-01-01", "--to", "1999-01-02", "--format", "json")[2]
     assert "No machine has a reading in this range." in kpis("--factory", COAST.name)[1]
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -16,7 +15,7 @@ from scripts.bench.loading import load_history, load_plant
 from scripts.bench.plant import Plant
 from scripts.bench.progress import bar
 from scripts.bench.registry import INGEST, PLANT, YEAR, Bench, Measured
-from scripts.console import Failure, complain
+from scripts.console import Failure, exit_code
 from scripts.settings import STATE
 
 DAYS, ROWS, HISTORY = 30, 1_000_000, 365
@@ -35,9 +34,10 @@ that send every 10 s, in place of the seed's seven."""
 def main(arguments: list[str] | None = None) -> int:
     """Measure and report; 0 if measured, 1 for a failure or, with --check, a missed goal, 2 for wrong usage."""
     options = _parse(arguments)
-    for number in database.INTERRUPTS:
-        # A database of gigabytes would stay behind.
-        signal.signal(number, signal.default_int_handler)
+    return exit_code(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         days, machines = _days(), _machines()
         if options.json:
@@ -52,18 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
         report.write(content, path)
         report.show(content, path)
         return int(options.check and report.missed(content))
-    except Failure as failure:
-        complain(str(failure))
-        return failure.code
     except psycopg.Error as error:
-        complain(f"the benchmark stopped: {error}")
-        return 1
-    except OSError as error:
-        complain(f"{error.strerror}: {error.filename}" if error.filename else str(error))
-        return 1
-    except KeyboardInterrupt:
-        complain("interrupted")
-        return 130
+        raise Failure(f"the benchmark stopped: {error}") from None
 
 
 def _measure(days: float, machines: int | None, rows: int, history: int) -> tuple[Bench, dict[str, Measured]]:

@@ -60,7 +60,9 @@ def _demo(database: Database, options: argparse.Namespace) -> int:
     with statements.ingest(database) as session:
         plant = machines(session)
         with step("Looking at the machines' readings"):
-            work = history.missing(session, plant, options.seed, begin, now, options.force)
+            if not options.force:
+                history.refuse_others(session, plant, options.seed)
+            work = [] if options.live_only else history.missing(session, plant, options.seed, begin, now, options.force)
     written = 0
     if not options.live_only:
         try:
@@ -68,7 +70,7 @@ def _demo(database: Database, options: argparse.Namespace) -> int:
         except history.Interrupted as broken:
             say(f"stopped: {broken.rows:,} rows of history written; run it again to fill in the rest")
             return 130
-    return _live(live.Plant(database, options.seed, plant, now), options.history_only, written)
+    return _live(live.Plant(database, options.seed, plant, now, now if options.live_only else begin), options.history_only, written)
 
 
 def _history(
@@ -89,7 +91,7 @@ def _history(
         if written:
             rollups.refresh(owner)
         with step("Writing anomalies and baselines"):
-            anomalies = findings.store(owner, findings.anomalies(options.seed, plant, begin, end), end)
+            anomalies = findings.store(owner, findings.anomalies(options.seed, plant, begin, end), end, begin)
             models = baselines.store(owner, options.seed, plant, begin, end)
     short = f"; baselines need {baselines.LEAST_DAYS} whole days" if options.days < baselines.LEAST_DAYS + 1 and not models else ""
     say(f"{written:,} readings, {anomalies} anomalies and {models} baselines are new{short}")

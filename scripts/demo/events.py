@@ -1,4 +1,4 @@
-"""What befalls a machine: in each week a fault, a gap in its readings and an anomaly, in some a maintenance."""
+"""What befalls a machine: in each week a fault and a gap in its readings, in most an anomaly, in some a maintenance."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta

@@ -17,6 +17,8 @@ NAMESPACE = uuid.UUID("d0000000-0000-0000-0000-000000000000")
 FAULT_SECONDS = 300
 # Of a hundred anomalies, those that somebody looks after, within hours from the least to the most.
 RESOLVED_PERCENT, RESOLVED_HOURS = 80, (2, 40)
+# Nobody has to look at an event that began longer ago than that, s: it lasts for hours, and is resolved by then or never.
+LOOK_BACK = 3600 * (RESOLVED_HOURS[1] + 8)
 NOTES = {
     "unexpected_stop": "Restarted after the guard was closed.", "elevated_idle_load": "Leaking coupling replaced.",
     "night_setback_missed": "Time programme corrected.", "overload": "Jammed carton removed, belt adjusted.",
@@ -52,12 +54,13 @@ def anomalies(seed: int, machines: list[Machine], begin: int, end: int) -> list[
     return sorted(found, key=lambda row: (row["detected_at"], row["machine_id"]))
 
 
-def store(session: psycopg.Connection, rows: list[dict], now: int) -> int:
-    """Write anomalies that are not there yet, and resolve those that are due by `now`; how many are new."""
+def store(session: psycopg.Connection, rows: list[dict], now: int, first: int) -> int:
+    """Write anomalies that are not there yet and began at `first` or later, and resolve those that are due by `now`; how many are new."""
     new = 0
     with session.transaction():
         for row in rows:
-            new += session.execute(INSERT, row).rowcount
+            if row["begin"] >= first:
+                new += session.execute(INSERT, row).rowcount
             if row["resolved_at"] and row["resolved_at"].timestamp() <= now:
                 session.execute(RESOLVE, row)
     return new
@@ -78,6 +81,7 @@ def _anomaly(seed: int, machine: Machine, event: Event) -> dict:
     return {
         "id": uuid.uuid5(NAMESPACE, f"{seed}/{machine.id}/{event.begin}"),
         "machine_id": machine.id,
+        "begin": begin,
         "detected_at": _time(end),
         "anomaly_type": event.name,
         "severity": "critical" if event.kind == FAULT else "warning",

@@ -11,37 +11,31 @@ import psycopg
 from scripts.connection import Database
 from scripts.console import Failure
 from scripts.demo import statements
-from scripts.demo.model import ENERGY, ENVIRONMENT, MINUTE, PRODUCTION, count, readings_of
+from scripts.demo.model import ENERGY, ENVIRONMENT, MINUTE, PRODUCTION, count, readings_of, times
 from scripts.demo.plant import Machine
 from scripts.demo.statements import BATCH, Lasting
 
 HOUR = 3600
 SESSIONS = 2
-# Demo readings say so in metadata (energy) and in the batch (production); what doesn't is a plant's.
-FOREIGN = """
-select m.name from machines m
-where m.id = any (%(machines)s::uuid[]) and (
-    exists (select from energy_readings e where e.machine_id = m.id and not coalesce(e.metadata ? 'demo', false))
-    or exists (select from production_data p where p.machine_id = m.id and coalesce(p.batch_id !~ '^demo-\\d+-\\d+$', true)))
-order by m.name
+# The seed of the demo that wrote a row, NULL if a plant did; environment has no room to tell.
+SEEDS = {ENERGY: "metadata ->> 'demo'", PRODUCTION: "substring(batch_id from '^demo-(\\d+)-\\d+$')", ENVIRONMENT: "%(seed)s::text"}
+# The oldest and the newest row of each machine, which an index finds however many there are.
+ENDS = """
+select m.id::text, r.seed
+from machines m
+cross join lateral (
+    (select {seed} as seed from {table} where machine_id = m.id order by time limit 1)
+    union all
+    (select {seed} from {table} where machine_id = m.id order by time desc limit 1)) r
+where m.id = any (%(machines)s::uuid[])
 """
-SEEDS = """
-select e.metadata ->> 'demo' from energy_readings e
-where e.machine_id = any (%(machines)s::uuid[]) and e.metadata ->> 'demo' <> %(seed)s::text
-limit 1
-"""
-# Rows by machine and hour, and how many of them are this demo's; environment has no room to tell.
+# Rows by machine and hour.
 FOUND = """
-select machine_id::text, extract(epoch from time_bucket('1 hour', time))::bigint, count(*), count(*) filter (where {ours})
+select machine_id::text, {seed}, extract(epoch from time_bucket('1 hour', time))::bigint, count(*)
 from {table}
-where machine_id = any (%(machines)s::uuid[])
-group by 1, time_bucket('1 hour', time)
+where machine_id = any (%(machines)s::uuid[]) and time >= to_timestamp(%(begin)s) and time < to_timestamp(%(end)s)
+group by 1, 2, time_bucket('1 hour', time)
 """
-OURS = {
-    ENERGY: "metadata = jsonb_build_object('demo', %(seed)s::bigint)",
-    PRODUCTION: "batch_id like 'demo-' || %(seed)s::text || '-%%'",
-    ENVIRONMENT: "true",
-}
 
 
 @dataclass(frozen=True)
@@ -63,36 +57,43 @@ class Stretch:
 def missing(session: psycopg.Connection, machines: list[Machine], seed: int, begin: int, end: int, force: bool = False) -> list[Stretch]:
     """Stretches of [begin, end), s of the epoch and a full hour to begin with, in which a machine lacks readings; the newest first.
 
-    Raises Failure if the machines have readings, of any time, that are not this demo's, unless `force`d.
+    Raises Failure if the machines have readings in it that are not this demo's, unless `force`d.
     """
-    asked = {"machines": [machine.id for machine in machines], "seed": seed}
+    asked = {"machines": [machine.id for machine in machines], "seed": seed, "begin": begin, "end": end}
     found: dict[str, dict[tuple[str, int], int]] = {}
-    for table, ours in OURS.items():
+    for table, wrote in SEEDS.items():
         with session.transaction():
             # The planner can't know how few hours there are, and would sort millions of rows on disk.
             session.execute("set local enable_sort = off")
-            rows = session.execute(FOUND.format(table=table, ours=ours), asked).fetchall()
-        if not force and any(total != own for _, _, total, own in rows):
-            _refuse(session, asked)
-        found[table] = {(machine, hour): own for machine, hour, _, own in rows}
+            rows = session.execute(FOUND.format(table=table, seed=wrote), asked).fetchall()
+        if not force:
+            _refuse(machines, seed, {(machine, other) for machine, other, _, _ in rows})
+        found[table] = {(machine, hour): number for machine, other, hour, number in rows if other == str(seed)}
 
     def lacks(stretch: Stretch) -> bool:
         key = stretch.machine.id, stretch.begin // HOUR * HOUR
-        return [found[table].get(key, 0) for table in OURS] != [stretch.energy, stretch.others, stretch.others]
+        return [found[table].get(key, 0) for table in SEEDS] != [stretch.energy, stretch.others, stretch.others]
 
     return [stretch for stretch in stretches(machines, seed, begin, end) if lacks(stretch)]
 
 
-def _refuse(session: psycopg.Connection, asked: dict) -> None:
-    """Failure that tells whose readings are there."""
-    names = [name for (name,) in session.execute(FOREIGN, asked).fetchall()]
+def refuse_others(session: psycopg.Connection, machines: list[Machine], seed: int) -> None:
+    """Failure if the oldest or newest readings of a machine are not this demo's."""
+    asked = {"machines": [machine.id for machine in machines], "seed": seed}
+    found = {row for table, wrote in SEEDS.items() for row in session.execute(ENDS.format(table=table, seed=wrote), asked).fetchall()}
+    _refuse(machines, seed, found)
+
+
+def _refuse(machines: list[Machine], seed: int, found: set[tuple[str, str | None]]) -> None:
+    """Failure if one of the machines has readings that another seed's demo wrote, or none."""
+    names = sorted(machine.name for machine in machines if (machine.id, None) in found)
     if names:
         raise Failure(
             f"{', '.join(names)} has readings that are not the demo's, and a chart would not tell one from the other: use another database,"
             " or --force to write the demo's beside and over them"
         )
-    if other := session.execute(SEEDS, asked).fetchone():
-        raise Failure(f"the machines have readings of the demo with seed {other[0]}: go on with --seed {other[0]}, or --force to write over them")
+    if others := sorted({other for _, other in found} - {str(seed)}):
+        raise Failure(f"the machines have readings of the demo with seed {others[0]}: go on with --seed {others[0]}, or --force to write over them")
 
 
 def stretches(machines: list[Machine], seed: int, begin: int, end: int) -> list[Stretch]:
@@ -109,7 +110,9 @@ def stretches(machines: list[Machine], seed: int, begin: int, end: int) -> list[
 def write_stretch(session: psycopg.Connection, seed: int, stretch: Stretch, batch: int = BATCH) -> int:
     """Upsert a stretch in one transaction; the number of rows."""
     rows: dict[str, list] = {ENERGY: [], PRODUCTION: [], ENVIRONMENT: []}
-    for minute in range(stretch.begin // MINUTE * MINUTE, stretch.end, MINUTE):
+    # In most minutes a machine that sends less often has nothing to say.
+    minutes = range(stretch.begin // MINUTE * MINUTE, stretch.end, MINUTE)
+    for minute in (minute for minute in minutes if times(minute, stretch.machine.interval)):
         for table, made in readings_of(seed, stretch.machine, minute).rows.items():
             rows[table] += [row for epoch, row in made if stretch.begin <= epoch < stretch.end]
     with session.transaction(), session.pipeline():

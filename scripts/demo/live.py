@@ -25,8 +25,9 @@ NO_SIGNAL = "no readings"
 class Plant:
     """The running demo: `rows` by machine that it has written, and what each machine does now."""
 
-    def __init__(self, database: Database, seed: int, machines: list[Machine], since: int) -> None:
-        self.database, self.seed, self.machines, self.done = database, seed, machines, since
+    def __init__(self, database: Database, seed: int, machines: list[Machine], since: int, first: int) -> None:
+        """To go on at `since`, s of the epoch; from `first` on there are readings."""
+        self.database, self.seed, self.machines, self.done, self.first = database, seed, machines, since, first
         self.rows = {machine.id: 0 for machine in machines}
         self.now: dict[str, tuple[str, float]] = {}
         self.judged = since
@@ -48,8 +49,8 @@ class Plant:
                 self.ingest.do(lambda session: self._send(session, machine, minute, until))
         self.done = max(self.done, until)
         if until - self.judged >= MINUTE:
-            rows = findings.anomalies(self.seed, self.machines, self.judged - 7 * 86400, until)
-            self.owner.do(lambda session: findings.store(session, rows, until))
+            rows = findings.anomalies(self.seed, self.machines, self.judged - findings.LOOK_BACK, until)
+            self.owner.do(lambda session: findings.store(session, rows, until, self.first))
             self.judged = until
 
     def status(self, epoch: int) -> None:

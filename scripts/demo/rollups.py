@@ -9,6 +9,7 @@ from scripts.console import say, step
 
 # How often a rollup is tried that its policy is refreshing at that moment, s apart.
 TRIES, PAUSE = 10, 1
+CLASHES = psycopg.errors.LockNotAvailable, psycopg.errors.ObjectInUse, psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure
 
 
 def refresh(session: psycopg.Connection) -> None:
@@ -16,22 +17,26 @@ def refresh(session: psycopg.Connection) -> None:
     jobs = refresh_jobs(session)
     if not jobs:
         return
-    left = []
+    left = {}
     with step("Refreshing the rollups"):
         for rollup, job in jobs.items():
-            if not _refreshed(session, job):
-                left.append(rollup)
-    if left:
-        say(f"{', '.join(left)} could not be refreshed now: the policies do it within the hour")
+            if error := _refused(session, job):
+                left[rollup] = error
+    for rollup, error in left.items():
+        say(f"Note: {rollup} could not be refreshed, its policy tries again within the hour: {' '.join(str(error).split())}")
 
 
-def _refreshed(session: psycopg.Connection, job: int) -> bool:
+def _refused(session: psycopg.Connection, job: int) -> psycopg.Error | None:
+    """Run the job; what it ended with, if it was not done."""
     for _ in range(TRIES):
         try:
             session.execute(f"call run_job({job})")
-            return True
-        except psycopg.Error:
+            return None
+        except CLASHES as error:
+            refused = error
+            time.sleep(PAUSE)
+        except psycopg.Error as error:
             if session.closed:
                 raise
-            time.sleep(PAUSE)
-    return False
+            return error
+    return refused

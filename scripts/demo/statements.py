@@ -8,8 +8,8 @@ from typing import TypeVar
 import psycopg
 
 from scripts.bench.readings import COLUMNS, on_conflict
-from scripts.connection import Database
-from scripts.console import Failure, complain, say
+from scripts.connection import Database, Unreachable
+from scripts.console import Failure, say
 from scripts.demo.model import Row
 
 ROLE = "enms_ingest"
@@ -27,6 +27,8 @@ STATUS = (
 # Rows of a statement when history is written; the triggers on the readings cost a statement more than a row.
 BATCH = 60
 RETRY_SECONDS = 1
+# Beginnings of SQLSTATE: a connection that is lost, and a server that stops or starts; a transaction that another one was in the way of.
+LOST, CLASHED = ("08", "57P0"), ("40001", "40P01")
 T = TypeVar("T")
 
 
@@ -84,7 +86,7 @@ class Lasting:
         self.opened, self.stopped, self.session = opened, stopped, None
 
     def do(self, work: Callable[[psycopg.Connection], T]) -> T:
-        """Result of the work, which is done again from its start if the connection breaks."""
+        """Result of the work, which is done again from its start if the connection breaks, or after a deadlock."""
         told = False
         while True:
             try:
@@ -94,12 +96,14 @@ class Lasting:
                 if told:
                     say("the database answers again")
                 return result
-            except (psycopg.OperationalError, Failure) as error:
-                # A role that is missing would not come by waiting.
-                if isinstance(error, Failure) and not str(error).startswith("cannot connect"):
+            except (psycopg.OperationalError, Unreachable) as error:
+                state = getattr(error, "sqlstate", None) or ""
+                lost = self.session is None or self.session.broken or state.startswith(LOST)
+                # A full disk, for one, does not mend by waiting.
+                if not lost and state not in CLASHED:
                     raise
-                if not told:
-                    complain(f"the database does not answer, so the demo waits for it: {error}")
+                if lost and not told:
+                    say(f"Note: the database does not answer, so the demo waits for it: {' '.join(str(error).split())}")
                     told = True
                 self.close()
             if self.stopped.wait(RETRY_SECONDS):

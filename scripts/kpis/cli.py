@@ -7,7 +7,8 @@ from pathlib import Path
 
 from scripts import connection
 from scripts.console import Failure, exit_code
-from scripts.kpis import data, gather, output, table
+from scripts.kpis import data, gather, output, table, words
+from scripts.kpis.figures import Site
 from scripts.kpis.ranges import PERIODS, Choice, moment
 
 DESCRIPTION = """\
@@ -27,7 +28,9 @@ examples:
 columns of csv and json; energy in kWh, power in kW, CO2 in kg, money in `currency`, times with offset:
   {columns}
 row is `machine` or `factory`. A factory's peak is that of all its machines together, its load_factor
-their mean weighted by energy. json nests machines and totals by factory, and adds notes."""
+their mean weighted by energy. json nests machines and totals by factory, and adds notes. Names stand
+as the database has them: a spreadsheet takes one that begins with = + - or @ for a formula, so import
+these columns as text."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,6 +46,7 @@ def _run(options: argparse.Namespace) -> None:
     with gather.snapshot(connection.find()) as session:
         sites = gather.sites(session, choice, options.factory, options.machine)
         text = render(session, sites) if options.format == "html" else render(sites) if render else None
+    _tell_if_empty(options, sites)
     if options.output:
         output.write(options.output, table.as_text(sites) if text is None else text)
         print(f"Wrote {options.output}", file=sys.stderr)
@@ -52,6 +56,16 @@ def _run(options: argparse.Namespace) -> None:
         sys.stdout.reconfigure(encoding="utf-8")
         sys.stdout.write(text)
         sys.stdout.flush()
+
+
+def _tell_if_empty(options: argparse.Namespace, sites: list[Site]) -> None:
+    """Say on stderr that the range holds no reading, which who makes a file would only see in it."""
+    every = [figures for site in sites for figures in site.figures.values()]
+    if any(figures.has_readings or figures.error for figures in every) or (options.format == "table" and not options.output):
+        return
+    now = None if options.start else {"yesterday": "today", "last-week": "week", "last-month": "month"}.get(options.range)
+    shows = f"--range {now} shows {'today' if now == 'today' else f'this {now}'}" if now else "make status tells when the newest came"
+    print(f"Note: there are no readings for {words.period(sites[0].asked.span)}; {shows}", file=sys.stderr)
 
 
 def _report():

@@ -50,6 +50,8 @@ from enms.energy_slices(array(select m.id from public.machines m where m.factory
 where s.peak_kw is not null
 group by 1
 """
+# Beginnings of SQLSTATE: values that cannot be worked with, and what a function refuses.
+OF_DATA = "22", "P0001", "P0002"
 MEASURES = (
     "energy_kwh", "avg_power_kw", "peak_demand_kw", "peak_time", "load_factor", "production_units", "sec_kwh_per_unit", "cost",
     "currency", "cost_per_unit", "unpriced_energy_kwh", "co2_kg", "co2_per_unit_kg", "unfactored_energy_kwh", "data_coverage_percent",
@@ -144,6 +146,6 @@ def _rows(connection: psycopg.Connection, statement: str, parameters: dict[str, 
 
 
 def _own(error: psycopg.Error) -> None:
-    """Raise what is no fault of one machine's readings: a lost connection, missing rights, another schema."""
-    if error.sqlstate is None or error.sqlstate[:2] in ("08", "42", "57") and error.sqlstate != "57014":
+    """Raise what is no fault of one machine's readings: a lost connection, a timeout, a full disk, missing rights, another schema."""
+    if not (error.sqlstate or "").startswith(OF_DATA):
         raise error

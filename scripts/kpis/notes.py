@@ -31,7 +31,7 @@ def of_site(site: Site) -> list[str]:
         found.append("No machine has a reading in this range.")
     elif silent:
         found.append(f"No readings: {names(silent)}.")
-    low = [m for m in read if (site.figures[m.id].data_coverage_percent or 100) < LOW_COVERAGE]
+    low = [m for m in read if (percent := site.figures[m.id].data_coverage_percent) is not None and percent < LOW_COVERAGE]
     if low:
         shares = ", ".join(f"{m.name} {site.figures[m.id].data_coverage_percent:.0f} %" for m in low[:MOST_NAMES]) + more(low)
         found.append(f"Readings are missing: {shares} present. Energy, cost and CO2 of the gaps are not counted.")

@@ -24,7 +24,7 @@ from generate_series(
     %(last)s::timestamptz - interval '1 microsecond', %(step)s) t (start)
 where %(step)s::interval <= interval '1 hour'
 union all
-select t.wall at time zone %(zone)s, t.wall
+select greatest(t.wall at time zone %(zone)s, %(first)s), greatest(t.wall, %(first)s::timestamptz at time zone %(zone)s)
 from generate_series(
     date_trunc(%(unit)s, %(first)s::timestamptz at time zone %(zone)s),
     %(last)s::timestamptz at time zone %(zone)s, %(step)s) t (wall)

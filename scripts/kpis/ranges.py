@@ -42,9 +42,10 @@ SPANS = """
 with asked as ({asked}),
 spans as (
     select f.id, a.step, a.aligned, f.timezone,
-           coalesce(%(from_instant)s::timestamptz, a.first at time zone f.timezone) as first,
+           case when g.first < {least} then {least} else g.first end as first,
            coalesce(%(to_instant)s::timestamptz, {end}) as last
-    from public.factories f join asked a on a.id = f.id),
+    from public.factories f join asked a on a.id = f.id
+    cross join lateral (select coalesce(%(from_instant)s::timestamptz, a.first at time zone f.timezone) as first) g),
 pairs as (
     select s.*, case when s.aligned then ((s.first at time zone s.timezone) - s.step) at time zone s.timezone
                      else s.first - (s.last - s.first) end as before_first,
@@ -52,9 +53,12 @@ pairs as (
                 else s.first end as before_last
     from spans s)
 select b.id, b.timezone, b.first, b.last, b.first at time zone b.timezone, b.last at time zone b.timezone,
-       b.before_first, b.before_last, b.before_first at time zone b.timezone, b.before_last at time zone b.timezone, now()
+       c.before_first, c.before_last, c.before_first at time zone b.timezone, c.before_last at time zone b.timezone, now()
 from pairs b
+left join lateral (select b.before_first, b.before_last where b.before_first >= {least}) c on true
 """
+# Earlier there are no readings: it is the first instant whose local day is of the year 1 in every zone.
+LEAST = "timestamptz '0001-01-02 00:00+00'"
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,11 @@ class Span:
 
 @dataclass(frozen=True)
 class Asked:
-    """The range at one factory, the equal one before it, and now."""
+    """The range at one factory, the equal one before it (None where that would be before the year 1), and now."""
 
     zone: str
     span: Span
-    before: Span
+    before: Span | None
     now: datetime
 
 
@@ -115,7 +119,7 @@ def resolve(connection: psycopg.Connection, choice: Choice) -> dict[Any, Asked]:
         asked, end = NAMED, "coalesce(a.last at time zone f.timezone, greatest(now(), (a.first at time zone f.timezone) + interval '1 microsecond'))"
     found = {}
     try:
-        rows = connection.execute(SPANS.format(asked=asked, end=end), parameters).fetchall()
+        rows = connection.execute(SPANS.format(asked=asked, end=end, least=LEAST), parameters).fetchall()
     except (psycopg.DataError, psycopg.NotSupportedError) as error:
         raise Failure(f"the range cannot be worked out: {error.diag.message_primary or error}", code=2) from None
     for factory, zone, first, last, first_wall, last_wall, before, before_end, before_wall, before_end_wall, now in rows:
@@ -123,6 +127,6 @@ def resolve(connection: psycopg.Connection, choice: Choice) -> dict[Any, Asked]:
             to = f"--to {choice.end:%Y-%m-%d %H:%M}" if choice.end else "now"
             raise Failure(f"--from {choice.start:%Y-%m-%d %H:%M} is not before {to}: the range is half-open, its end is not part of it", code=2)
         span = Span(local(first, first_wall), local(last, last_wall))
-        before_span = Span(local(before, before_wall), local(before_end, before_end_wall))
+        before_span = Span(local(before, before_wall), local(before_end, before_end_wall)) if before else None
         found[factory] = Asked(zone, span, before_span, now.astimezone(UTC))
     return found

@@ -18,6 +18,7 @@ from scripts.kpis.figures import Figures, Machine, Site
 from scripts.kpis.profiles import Profile
 
 MOST_ANOMALIES = 15
+NOTHING = Figures({}, False)
 SUMS = """
 select k.total_energy_kwh as energy_kwh, case when k.currency is not null then k.total_cost end as cost, k.total_co2_kg as co2_kg
 from unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) with ordinality q (first, last, n)
@@ -46,11 +47,13 @@ left join lateral (
 group by t.id, t.name, t.rate_per_kwh, t.currency
 order by 5 desc nulls last, 1
 """
+# By currency; none is told of a month that has two.
 DEMAND = """
-select sum(b.demand_charge) as amount, min(b.currency) as currency
+select b.currency, sum(b.demand_charge) as amount
 from public.v_monthly_cost_breakdown b
 where b.machine_id = any (%(machines)s) and b.month >= %(first_day)s and b.month < %(last_day)s and b.demand_charge > 0
-having min(b.currency) = max(b.currency)
+group by 1
+order by 1
 """
 ANOMALIES = """
 select a.detected_at at time zone %(zone)s as at, m.name as machine, a.anomaly_type as kind, a.severity::text, a.metric_name as metric,
@@ -86,7 +89,7 @@ class Paper:
     charts: dict[str, Markup]
     sec_charts: list[tuple[str, Markup]]
     tariffs: Sequence[Any]
-    demand: Any
+    demand: Sequence[Any]
     anomalies: Sequence[Any]
     baselines: Sequence[Any]
 
@@ -96,14 +99,16 @@ def render(session: psycopg.Connection, sites: list[Site]) -> str:
     papers = [_paper(session, site) for site in sites]
     loader = FileSystemLoader(Path(__file__).parent / "templates")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.globals |= {"words": words, "most_anomalies": MOST_ANOMALIES}
+    environment.globals |= {"words": words, "nothing": NOTHING, "most_anomalies": MOST_ANOMALIES}
     return environment.get_template("report.html").render(papers=papers, made=sites[0].asked.now if sites else None)
 
 
 def _paper(session: psycopg.Connection, site: Site) -> Paper:
     asked = site.asked
-    before = figures.of_factory(session, site.id, asked.before, asked.zone)
-    before_machines = figures.of_machines(session, [m.id for m in site.shown], asked.before, asked.zone)
+    before, before_machines = NOTHING, {m.id: NOTHING for m in site.shown}
+    if asked.before:
+        before = figures.of_factory(session, site.id, asked.before, asked.zone)
+        before_machines = figures.of_machines(session, [m.id for m in site.shown], asked.before, asked.zone)
     step = "hours" if asked.span.length <= timedelta(hours=50) else "days" if asked.span.length <= timedelta(days=31.1) else profiles.suitable(asked)
     profile = profiles.read(session, site.id, asked, step)
     ends = {"factory": site.id, "first": asked.span.start, "last": asked.span.end, "zone": asked.zone}
@@ -120,10 +125,10 @@ def _paper(session: psycopg.Connection, site: Site) -> Paper:
     drawn = _charts(site, profile, ranked, _sums(session, buckets), quarters)
     anomalies = _rows(session, ANOMALIES, ends)
     return Paper(
-        site, words.period(asked.span), words.one(profile.step), words.period(asked.before), before, before_machines, ranked,
+        site, words.period(asked.span), words.one(profile.step), words.period(asked.before) if asked.before else "", before, before_machines, ranked,
         words.in_short(site, before, ranked, len(anomalies), anomalies[0].unresolved if anomalies else 0), notes.of_site(site),
         drawn, [(m.name, charts.line(profile, sec[m.id], m.name, height=150)) for m in making],
-        _rows(session, TARIFFS, ends), demand[0] if demand else None, anomalies,
+        _rows(session, TARIFFS, ends), demand, anomalies,
         _rows(session, BASELINES, {**ends, "machines": machines}),
     )  # fmt: skip
 

@@ -100,10 +100,8 @@ def in_short(site: Site, before: Figures, ranked: list[Machine], anomalies: int,
     if total.peak_demand_kw is not None:
         at = total.peak_time
         found.append(f"The highest quarter-hour drew {kw(total.peak_demand_kw)} kW, on {at:%A}, {day(at)} at {at:%H:%M}.")
-    if ranked and total.energy_kwh:
-        first = ranked[0]
-        energy = site.figures[first.id].energy_kwh
-        found.append(f"{first.name} used the most: {kwh(energy)} kWh, {share(energy, total.energy_kwh):.0f} % of it all.")
+    if ranked and total.energy_kwh and (energy := site.figures[ranked[0].id].energy_kwh) is not None:
+        found.append(f"{ranked[0].name} used the most: {kwh(energy)} kWh, {share(energy, total.energy_kwh):.0f} % of it all.")
     if total.currency:
         against = compared(total.cost, before.cost) if before.currency == total.currency else ""
         found.append(f"The energy cost {number(total.cost, 2)} {total.currency}{f', {against} before' if against else ''}.")
