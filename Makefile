@@ -79,7 +79,7 @@ test: .venv/ready-test ## Run the test suite (ARGS='-k name' is passed on)
 smoke: ## Do what CI does: up, verify, test, backup and restore-test, in a copy of this folder
 	sh scripts/smoke.sh
 
-bench: .venv/ready ## Measure the speed against plain PostgreSQL (BENCH_DAYS=3 is quicker)
+bench: .venv/ready-tools ## Measure the speed against plain PostgreSQL (BENCH_DAYS=3 is quicker)
 	$(PYTHON) -m scripts.bench $(ARGS)
 
 # The tools' Python packages, installed once and again whenever pyproject.toml changes.

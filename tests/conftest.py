@@ -1,5 +1,6 @@
 """Real servers for the tests: one throw-away cluster per edition of TimescaleDB found on the machine."""
 
+import os
 import secrets
 import shutil
 import socket
@@ -27,6 +28,11 @@ ABSENT = {
     COMMUNITY: "no community edition of TimescaleDB on this machine",
     APACHE: "no Apache-2 edition of TimescaleDB on this machine, and Debian's could not be fetched",
 }
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: tests wait for servers half of the time."""
+    return (os.cpu_count() or 1) + 1
 
 
 def _installations() -> dict[str, Installation]:

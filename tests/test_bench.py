@@ -22,7 +22,7 @@ from scripts.cluster import Cluster
 from scripts.server import APACHE
 
 ROWS = {
-    "copy", "upsert", "upsert_conflicting", "upsert_single", "fill", "kpis_24h", "kpis_30d", "kpis_1y", "factory_summary",
+    "copy", "upsert", "upsert_conflicting", "upsert_single", "import", "fill", "kpis_24h", "kpis_30d", "kpis_1y", "factory_summary",
     "views", "raw_bytes", "compression", "policies_idle", "policies_late",
 }  # fmt: skip
 COMMUNITY_ROWS = {"fill", "compression", "policies_idle", "policies_late"}

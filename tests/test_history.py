@@ -1,6 +1,8 @@
-"""History from CSV files: `python -m scripts.history` run as a user runs it, its figures against plain Python."""
+"""History from CSV files, its figures against plain Python; `python -m scripts.history` as a user runs it where a process matters."""
 
+import contextlib
 import csv
+import io
 import os
 import re
 import subprocess
@@ -20,7 +22,7 @@ from engine_cli import only_error
 from readings import refresh
 from scripts.connection import Database, read_dsn
 from scripts.console import Failure
-from scripts.history import cli, work
+from scripts.history import cli, work, writing
 
 BERLIN = "c0000000-0000-0000-0000-000000000007"
 HVAC = "c0000000-0000-0000-0000-000000000002"
@@ -35,18 +37,30 @@ def environment(dsn: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("ENMS_", "PG"))} | {"ENMS_DSN": dsn}
 
 
-def load(dsn: str, *arguments: object, stdin: bytes = b"", code: int = 0) -> str:
-    """Run an import to its end; what it said."""
+def run(dsn: str, *arguments: object, stdin: bytes = b"", code: int = 0) -> str:
+    """Run the command to its end; what it said."""
     run = subprocess.run(command(*arguments), cwd=CHECKOUT, env=environment(dsn), input=stdin, capture_output=True)
     assert run.returncode == code, run.stdout.decode() + run.stderr.decode()
     assert b"\x1b" not in run.stdout
     return run.stdout.decode()
 
 
+def load(dsn: str, *arguments: object, code: int = 0) -> str:
+    """The same without a process of its own, which takes most of the time of a small file."""
+    options = cli.parse(list(map(str, arguments)))
+    cli.settle(options)
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        ended = work.run(options, Database(read_dsn(dsn), None))
+    assert ended == code, said.getvalue()
+    return said.getvalue()
+
+
 def refused(dsn: str, *arguments: object, code: int = 2) -> str:
-    """The one error of an import that is refused."""
-    run = subprocess.run(command(*arguments), cwd=CHECKOUT, env=environment(dsn), stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    return only_error(run, code)
+    """What an import that is refused says."""
+    with pytest.raises(Failure) as caught:
+        load(dsn, *arguments)
+    assert caught.value.code == code
+    return str(caught.value)
 
 
 @pytest.fixture
@@ -81,9 +95,9 @@ def test_the_steel_plants_file_as_it_is(fresh_database: str, fresh: psycopg.Conn
         pytest.skip("steel_industry_2018.csv is not there: set ENMS_SHARED to the folder that holds data/")
     fresh.execute("insert into factories (id, name, timezone) values ('33333333-3333-3333-3333-333333333333', 'Gwangyang', 'Asia/Seoul')")
     fresh.execute("insert into machines (factory_id, name, type, rated_power_kw) values ('33333333-3333-3333-3333-333333333333', 'Mill', 'other', 700)")
-    said = load(fresh_database, path, "--machine", "Mill", "--rejects", tmp_path / "rejects.csv")
+    said = run(fresh_database, path, "--machine", "Mill", "--rejects", tmp_path / "rejects.csv")
     assert "35,040 rows: 35,040 inserted, 0 changed, 0 the same, 0 rejected" in said
-    assert "Energy: 959,636.71 kWh; highest quarter-hour 628.720 kW, at 2018-11-22 09:45:00 Asia/Seoul" in said
+    assert "Energy: 959,636.71 kWh\nHighest quarter-hour: 628.720 kW, at 2018-11-22 09:45:00 Asia/Seoul" in said
     assert "NSM" in re.search("Left out: (.*)", said)[1]
     with open(path, encoding="utf-8-sig") as file:
         expected = sorted(
@@ -209,7 +223,7 @@ def test_production_and_environment_of_several_machines(empty: psycopg.Connectio
     assert "operating_mode is none of idle, running, maintenance, fault, offline" in said and "is no machine of machines" in said
     assert readings(empty, "production_count, operating_mode, machine_id::text", "production_data") == [(12, "running", "c0000000-0000-0000-0000-000000000003")]
     environment = write(f"machine_id\ttime\toutdoor_temp_c\tpressure [mbar]\n{HVAC}\t{day}\t-3.5\t990\n", "weather.txt")
-    load(database, "-", "--map", "pressure_bar=pressure [mbar]", "--rejects", environment.with_name("r.csv"), stdin=environment.read_bytes())
+    run(database, "-", "--map", "pressure_bar=pressure [mbar]", "--rejects", environment.with_name("r.csv"), stdin=environment.read_bytes())
     assert readings(empty, "outdoor_temp_c, pressure_bar", "environmental_data") == [(Decimal("-3.5"), Decimal("0.990"))]
 
 
@@ -248,11 +262,39 @@ def test_settings_in_a_file_and_power_alone(empty: psycopg.Connection, database:
 ])  # fmt: skip
 def test_what_is_refused(database: str, write, text: str | bytes, arguments: list[str], error: str) -> None:
     given = arguments if "--machine" in arguments else ["--machine", "HVAC-EU-North", *arguments]
-    options = cli.parse([str(write(text)), *given])
-    with pytest.raises(Failure) as caught:
-        cli.settle(options)
-        work.run(options, Database(read_dsn(database), None))
-    assert error in str(caught.value) and caught.value.code == 2
+    assert error in refused(database, write(text), *given)
+
+
+def test_an_error_is_one_line(database: str, write) -> None:
+    finished = subprocess.run(
+        command(write(""), "--machine", HVAC), cwd=CHECKOUT, env=environment(database), stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    assert "is empty" in only_error(finished, 2)
+
+
+def test_machines_of_two_zones(empty: psycopg.Connection, database: str, edition: str, write) -> None:
+    text = "machine,time,kWh\nHVAC-Main,2026-10-01 00:00{0},1\nHVAC-Main,2026-10-01 00:15{0},1\nHVAC-EU-North,2026-10-01 00:00{0},1\nHVAC-EU-North,2026-10-01 00:15{0},2\n"
+    assert "say by --zone in which its times are" in refused(database, write(text.format("")))
+    said = load(database, write(text.format("+02")), "--no-refresh")
+    assert "4 inserted" in said and "2026-09-30 22:15:00 UTC\n" in said and "Refreshing" not in said
+    if edition == "community":
+        log = "select count(*) from _timescaledb_catalog.continuous_aggs_hypertable_invalidation_log"
+        assert empty.execute(log).fetchone()[0] > 0, "the policies know of them"
+    assert [energy for _, _, energy in readings(empty)] == [1, 1, 1, 2]
+
+
+def test_metadata_is_json(empty: psycopg.Connection, database: str, write) -> None:
+    text = 'time;kWh;metadata\n2026-10-01T00:00Z;1;"{""a"": 1}"\n2026-10-01T00:15Z;1;{bad\n2026-10-01T00:30Z;1;\n2026-10-01T00:45Z;1;[NaN]\n'
+    said = load(database, write(text), "--machine", HVAC, code=1)
+    assert "2 x metadata: '...' is no JSON" in said
+    assert readings(empty, "metadata") == [({"a": 1},), (None,)]
+
+
+def test_slices_are_whole_days() -> None:
+    days = [(NOW + n * timedelta(days=1), 10) for n in range(100)]
+    assert [rows for _, _, rows in writing.slices(days)] == [310, 310, 310, 70], "a month at most"
+    many = writing.slices([(day, 100_000) for day, _ in days[:5]])
+    assert [(begin, rows) for begin, _, rows in many] == [(days[0][0], 200_000), (days[2][0], 200_000), (days[4][0], 100_000)]
 
 
 @pytest.mark.community
@@ -325,7 +367,7 @@ def test_a_collectors_role_may_import(empty: psycopg.Connection, database: str, 
     empty.execute("create role history_collector login password 'collector' in role enms_ingest")
     try:
         path = write("time,kWh\n2026-10-01T00:00Z,1\n2026-10-01T00:15Z,1\n")
-        said = load(psycopg.conninfo.make_conninfo(database, user="history_collector", password="collector"), path, "--machine", HVAC)
+        said = run(psycopg.conninfo.make_conninfo(database, user="history_collector", password="collector"), path, "--machine", HVAC)
         assert "2 inserted" in said and ("their policies do" in said) == (edition == "community")
     finally:
         empty.execute("drop role history_collector")

@@ -8,12 +8,13 @@ from typing import Any
 import psycopg
 
 from scripts.bench.plant import Plant
+from scripts.bench.timing import Pair
 from scripts.server import COMMUNITY
 
 # When a measure is taken: the tables hold the copied readings only, the plant's days, or a machine's year as well.
 INGEST, PLANT, YEAR = "the copied readings", "the whole plant", "a year"
 # In the order of the table.
-TOPICS = "ingest", "rollups", "kpis", "views", "storage", "policies"
+TOPICS = "ingest", "history", "rollups", "kpis", "views", "storage", "policies"
 NOT_IN_EDITION = "not in this edition"
 
 
@@ -112,3 +113,23 @@ def load() -> None:
     """Import every topic."""
     for topic in TOPICS:
         importlib.import_module(f"scripts.bench.measures.{topic}")
+
+
+def rates(pair: Pair, count: int) -> Measured:
+    """The subject's rate of `count` readings to the floor's."""
+    floor, subject = count / pair.floor, count / pair.subject
+    return Measured(
+        subject / floor,
+        f"{subject / floor:.2f} ({_thousands(subject)} of {_thousands(floor)} rows/s)",
+        {
+            "rows": count,
+            "rows_per_second": round(subject),
+            "floor_rows_per_second": round(floor),
+            "seconds": pair.subjects,
+            "floor_seconds": pair.floors,
+        },
+    )
+
+
+def _thousands(rate: float) -> str:
+    return f"{rate / 1000:.0f}k" if rate >= 10_000 else f"{rate / 1000:.1f}k" if rate >= 1000 else f"{rate:.0f}"

@@ -10,19 +10,29 @@ from scripts.console import Failure, exit_code
 from scripts.history.columns import pairs, read_settings
 
 DESCRIPTION = """\
-Bring history in: energy, production or environment of one machine or several, from a CSV file with a header.
-Columns are recognised by their names, and what is not recognised is named. Readings that are there already are
-corrected, lines that can't go in are written to FILE.rejects.csv with the reason, and the rollups are refreshed.
-The same command again brings nothing twice. Ends with 0 if every line is in, 1 if some were rejected, 2 for wrong usage."""
+Bring history in: energy, production or environment of one machine or several,
+from a CSV file with a header. Columns are recognised by their names, and what
+is not recognised is named. Readings that are there already are corrected,
+lines that can't go in are written to FILE.rejects.csv with the reason, and the
+rollups are refreshed. The same command again brings nothing twice. Ends with 0
+if every line is in, 1 if some were rejected, 2 for wrong usage."""
 EXAMPLES = """\
 examples:
   make import CSV=meter.csv MACHINE=Compressor-1 ARGS=--dry-run
-  make import CSV=meter.csv MACHINE=Compressor-1 ARGS="--map time=Zeitstempel --map 'energy_kwh=Wirkarbeit [Wh]'"
-  make import CSV=register.csv MACHINE=HVAC-Main ARGS="--register Zaehlerstand --unit register=kWh --zone Europe/Berlin"
+  make import CSV=meter.csv MACHINE=Compressor-1 \\
+      ARGS="--map time=Zeitstempel --map 'energy_kwh=Wirkarbeit [Wh]'"
+  make import CSV=register.csv MACHINE=HVAC-Main \\
+      ARGS="--register Zaehlerstand --unit register=kWh --zone Europe/Berlin"
   zcat plant.csv.gz | python -m scripts.history - --columns plant.toml
 
-a file for --columns:
-  zone = "Europe/Berlin"        # also: kind, decimal, day_first, energy_type, register, interval
+a file for --columns, with any of these lines:
+  zone = "Europe/Berlin"
+  kind = "energy"
+  decimal = "comma"
+  day_first = true
+  energy_type = "natural_gas"
+  interval = 900
+  register = "Zaehlerstand"
   [columns]
   time = "Zeitstempel"
   energy_kwh = "Wirkarbeit"
@@ -104,6 +114,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--rejects", type=Path, metavar="FILE", help="where rejected lines go (default: FILE.rejects.csv)")
     add("--strict", action="store_true", help="bring nothing in if a line is rejected")
     add("--replace-past-retention", action="store_true", help="in minutes of which only the rollups are left, put the file's readings in their place")
+    add("--no-refresh", dest="refresh", action="store_false", help="leave the rollups to their policies, which refresh them within an hour")
     add("--dry-run", action="store_true", help="read and check everything, show the first rows, write nothing")
     add("--encoding", help="utf-8, utf-16, latin-1, cp1252 ... (default: UTF-8, or by its mark)")
     add("--delimiter", metavar="CHARACTER", help="comma, semicolon, tab and bar are recognised")

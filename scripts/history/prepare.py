@@ -1,5 +1,6 @@
 """A block of the file as rows for staging, and the rows that can't be: what is wrong with each."""
 
+import json
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -17,7 +18,7 @@ class Preparation:
     """How rows are made of a file's columns, and what was found on the way.
 
     `zone` is that of local times; `shift` is added to every time, s; `machines` are ids by label, without them
-    the file is of one machine. `sorted` stays true while each machine's times only grow.
+    the file is of one machine. `sorted` stays true while each machine's times only grow, `in_order` while all times do.
     """
 
     table: Table
@@ -31,6 +32,8 @@ class Preparation:
     machines: dict[str, str] | None
     empty: int = 0
     sorted: bool = True
+    in_order: bool = True
+    latest: object = None
     last: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -40,16 +43,26 @@ class Preparation:
 
     def rows(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The rows for staging, and `line` and `reason` of the others."""
-        texts = {name: text_of(frame, column) for name, column in self.columns.items()}
+        raw = {name: frame[f"c{self.columns[name].positions[0]}"] for name in self.numbers}
+        # Numbers that are written as PostgreSQL writes them go on as they are, the common case.
+        clear = {name for name, text in raw.items() if not self.comma and decimals.plain(text)}
+        texts = {name: raw[name] if name in clear else text_of(frame, column) for name, column in self.columns.items()}
         work = pl.DataFrame({"line": frame["line"], "reason": frame["broken"]} | texts)
         blank = pl.col("reason").is_null() & pl.all_horizontal(pl.col(name).is_null() for name in texts)
         used = work.filter(~blank) if work.select(blank.any()).item() else work
         self.empty += work.height - used.height
         work = self._machines(self._times(used))
         for name in self.columns:
-            if name in self.numbers:
+            column = self.table.fields.get(name)
+            if name in clear:
+                if power := self.columns[name].exponent:
+                    work = work.with_columns(pl.col(name) + f"e{power}")
+            elif name in self.numbers:
                 work = self._replace(work, name, decimals.clean(work[name], self.comma, self.columns[name].exponent), "is not a number")
-            elif (field := self.table.fields.get(name)) and field.type == "boolean":
+            elif column and column.type == "jsonb":
+                wrong = [text for text in work[name].drop_nulls().unique() if not is_json(text)]
+                work = self._replace(work, name, pl.select(pl.when(~work[name].is_in(wrong)).then(work[name])).to_series(), "is no JSON")
+            elif column and column.type == "boolean":
                 lower = work[name].str.to_lowercase()
                 work = self._replace(work, name, pl.select(pl.when(lower.is_in(TRUTH)).then(lower)).to_series(), "is neither true nor false")
         bad = work["reason"].is_not_null()
@@ -97,7 +110,11 @@ class Preparation:
 
     def _follow(self, good: pl.DataFrame) -> None:
         """See whether the times of each machine and energy type only grow; where they do nothing comes twice."""
-        if not self.sorted or not good.height:
+        if not good.height:
+            return
+        self.in_order = self.in_order and good["time"].is_sorted() and (self.latest is None or self.latest <= good["time"][0])
+        self.latest = good["time"][-1]
+        if not self.sorted:
             return
         by = [name for name in ("machine_id", "energy_type") if name in good.columns]
         key = pl.concat_str([pl.col(name).fill_null("") for name in by], separator="\t") if by else pl.lit("")
@@ -109,6 +126,19 @@ class Preparation:
                 self.sorted = False
                 return
             self.last[name] = last
+
+
+def is_json(text: str) -> bool:
+    """True for what jsonb takes: no NaN or infinity, no character 0, in an object or any other value."""
+    try:
+        json.loads(text, parse_constant=_refuse)
+    except ValueError:
+        return False
+    return "\\u0000" not in text
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(name)
 
 
 def copy_text(rows: pl.DataFrame) -> bytes:

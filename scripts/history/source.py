@@ -114,11 +114,11 @@ class Source:
                 try:
                     fields = next(csv.reader([content], delimiter=self.delimiter, strict=True))
                 except csv.Error:
-                    broken = "a quote is not closed on its line"
+                    broken = "a quote is not closed on its line, and a field may not go on in the next"
                 if not broken and len(fields) == len(columns) + 1 and not fields[-1]:
                     fields.pop()
                 if not broken and len(fields) != len(columns):
-                    broken = f"{len(fields)} fields, and the header has {len(columns)}"
+                    broken = f"{len(fields)} field{'s' * (len(fields) != 1)}, and the header has {len(columns)}"
             fields = [] if broken else fields
             rows.append([line, broken, *(field or None for field in fields), *[None] * (len(columns) - len(fields))])
         schema = {"line": pl.Int64, "broken": pl.String} | {name: pl.String for name in columns}

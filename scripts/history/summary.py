@@ -51,7 +51,7 @@ def show(
     """Rows by what became of them, their range and energy, and what to do next."""
     rows = (found["rows"] or 0) + rejected - written.closed + equal
     told = [f"{written.inserted:,} inserted", f"{written.changed:,} changed", f"{written.same + equal:,} the same", f"{rejected:,} rejected"]
-    say(f"{'Dry run, nothing is written: ' if options.dry_run else ''}{rows:,} rows: {', '.join(told)}; {seconds:.1f} s, {rate(rows, seconds)}")
+    say(f"{'Dry run, nothing is written: ' if options.dry_run else ''}{rows:,} rows: {', '.join(told)}")
     if equal:
         say(f"Repeated: {equal:,} line{'s' * (equal > 1)} of the file say the same as another")
     if empty:
@@ -59,13 +59,17 @@ def show(
     if found["rows"]:
         zone = ZoneInfo(chosen.zone)
         first, last = found["first"], found["last"]
-        say(f"Range: {_at(first, zone)} to {_at(last, zone)} {chosen.zone} ({_at(first, UTC)} to {_at(last, UTC)} UTC)")
+        say(f"Range: {_at(first, zone)} to {_at(last, zone)} {chosen.zone}")
+        if chosen.zone != "UTC":
+            say(f"       {_at(first, UTC)} to {_at(last, UTC)} UTC")
         if found.get("energy") is not None:
-            say(f"Energy: {found['energy'].normalize():,f} kWh; highest quarter-hour {found['peak'].normalize():,.3f} kW, at {_at(found['peak_time'], zone)} {chosen.zone}")
+            say(f"Energy: {found['energy'].normalize():,f} kWh")
+            say(f"Highest quarter-hour: {found['peak'].normalize():,.3f} kW, at {_at(found['peak_time'], zone)} {chosen.zone}")
     if place:
         say(f"Rejected lines: {place}")
         for reason, lines, line in reasons:
             say(f"  {lines:,} x {reason} (line {line})")
+    say(f"Time: {seconds:.1f} s, {rate(rows, seconds)}")
     if found["rows"] and not options.dry_run:
         say(f"Next: {_next(chosen, found)}")
 

@@ -52,12 +52,14 @@ def survey(
 ) -> Survey:
     """Look through the file; `zone` gives the zone for the machines' labels. Raises Failure where the order of day and month is not told."""
     seen = Survey(day_first=bool(day_first))
-    positions = sorted({position for name in {"time", "machine_id", "energy_type", *numbers} & set(columns) for position in columns[name].positions})
     for first, block, done in source.blocks():
-        frame = source.frame(first, block, positions)
+        # Where commas part the columns and nothing is quoted, no number has a comma for its decimals.
+        open_to = [] if source.delimiter == "," and b'"' not in block else numbers
+        wanted = {"time", "machine_id", "energy_type", *open_to} & set(columns)
+        frame = source.frame(first, block, sorted({position for name in wanted for position in columns[name].positions}))
         seen.rows += frame.height
         seen.last = first + frame.height - 1
-        for name in numbers:
+        for name in open_to:
             seen.decimals.look(frame["line"], text_of(frame, columns[name]))
         if "machine_id" in columns:
             seen.labels.update(text_of(frame, columns["machine_id"]).drop_nulls().unique())

@@ -45,8 +45,10 @@ def _import(options: argparse.Namespace, session: psycopg.Connection, began: flo
         if options.register:
             width = options.rollover and options.rollover.scaleb(chosen.columns["register"].exponent)
             increments = register.turn(session, chosen.staged, width, chosen.intervals, "power_kw" in chosen.columns)
-        staging.validate(session, chosen.staged)
-        staging.index(session, prepared.sorted)
+        staging.check(session, chosen.staged)
+        # An update of every row, as a register's, leaves them in another order.
+        in_order = prepared.in_order and not options.register
+        staging.index(session, in_order)
         found = staging.figures(session, chosen.staged.table)
     if increments:
         summary.register(increments)
@@ -59,7 +61,9 @@ def _import(options: argparse.Namespace, session: psycopg.Connection, began: flo
         raise Failure(f"{count:,} line{'s' * (count > 1)} would be rejected, so nothing is written (--strict): see {options.rejects}")
     else:
         written = writing.Written()
-        _write(session, chosen, options.replace_past_retention, found["rows"], written)
+        _write(session, chosen, options.replace_past_retention, in_order, found["rows"], written)
+        if found["rows"] and options.refresh:
+            _refresh(session, chosen)
     count = rejects.collect(session, refused)
     place = rejects.write(session, source, options.rejects, refused)
     reasons = rejects.most(session, refused)
@@ -90,15 +94,16 @@ def _stage(session: psycopg.Connection, source: Source, chosen: Plan) -> tuple[l
     return refused, prepared
 
 
-def _write(session: psycopg.Connection, chosen: Plan, replaced: bool, rows: int, written: writing.Written) -> None:
+def _write(session: psycopg.Connection, chosen: Plan, replaced: bool, in_order: bool, rows: int, written: writing.Written) -> None:
     try:
         with stage("Writing", rows) as told:
-            writing.write(session, chosen.staged, replaced, told, written)
+            writing.write(session, chosen.staged, replaced, in_order, told, written)
     except (KeyboardInterrupt, Failure, psycopg.Error):
         say(f"{written.done:,} of {rows:,} rows are in; the same command goes on from there")
         raise
-    if not rows:
-        return
+
+
+def _refresh(session: psycopg.Connection, chosen: Plan) -> None:
     names = refresh.rollups(chosen.staged.table.kind, *chosen.carriers(session))
     jobs, allowed = refresh.jobs(session, names)
     if not jobs:

@@ -12,7 +12,8 @@ from scripts.console import Failure
 from scripts.history import past
 from scripts.history.staging import Staged
 
-SLICE = 250_000
+# Rows of a slice. History is rolled up day by day as a slice is committed, so of days it holds a month's.
+SLICE, DAYS = 250_000, 31
 TRIES = 5
 DAY = timedelta(days=1)
 # Another session stood in the way: the slice is done again.
@@ -36,22 +37,27 @@ class Written:
 
 def days(session: psycopg.Connection) -> list[tuple[datetime, int]]:
     """UTC days in staging and their rows, in the order of time."""
-    return session.execute("select date_trunc('day', time), count(*) from pg_temp.staging group by 1 order by 1").fetchall()
+    return session.execute("select date_trunc('day', quarter), sum(rows)::bigint from pg_temp.quarters group by 1 order by 1").fetchall()
 
 
 def slices(counted: list[tuple[datetime, int]]) -> list[tuple[datetime, datetime, int]]:
     """Whole days together until there are enough rows: begin, end, rows."""
     found: list[tuple[datetime, datetime, int]] = []
     for day, rows in counted:
-        if found and found[-1][2] + rows <= SLICE:
+        if found and found[-1][2] + rows <= SLICE and day - found[-1][0] < DAYS * DAY:
             found[-1] = found[-1][0], day + DAY, found[-1][2] + rows
         else:
             found.append((day, day + DAY, rows))
     return found
 
 
-def write(session: psycopg.Connection, staged: Staged, replace: bool, told: Callable[[int, int], None], written: Written) -> None:
-    """Upsert all of staging, slice by slice; `written` counts along, so that it holds when this is broken off."""
+def write(
+    session: psycopg.Connection, staged: Staged, replace: bool, in_order: bool, told: Callable[[int, int], None], written: Written
+) -> None:
+    """Upsert all of staging, slice by slice; `written` counts along, so that it holds when this is broken off.
+
+    `in_order`: staging holds the rows in the order of time already.
+    """
     if replace:
         session.execute("set enms.past_retention = 'replace'")
     for begin, end, rows in slices(days(session)):
@@ -59,10 +65,10 @@ def write(session: psycopg.Connection, staged: Staged, replace: bool, told: Call
         for left in reversed(range(TRIES)):
             try:
                 with session.transaction():
-                    new, changed = upsert(session, staged, begin, end)
+                    new, changed = upsert(session, staged, begin, end, in_order)
                 break
             except errors.ObjectNotInPrerequisiteState as error:
-                found = past.refuse(session, staged, begin, end, error, lambda: upsert(session, staged, begin, end))
+                found = past.refuse(session, staged, begin, end, error, lambda: upsert(session, staged, begin, end, in_order))
                 if not found:
                     raise Failure(f"{str(error).splitlines()[0]}; --replace-past-retention puts the file's in their place") from None
                 closed += found
@@ -92,13 +98,13 @@ def _row(alias: str, staged: Staged, cast: bool) -> str:
     return f"row({', '.join(f'{alias}.{name}' + (f'::{fields[name].type}' if cast else '') for name in staged.measures)})"
 
 
-def upsert(session: psycopg.Connection, staged: Staged, begin: datetime, end: datetime) -> tuple[int, int]:
+def upsert(session: psycopg.Connection, staged: Staged, begin: datetime, end: datetime, in_order: bool) -> tuple[int, int]:
     """Rows inserted and changed."""
     table, names, key = staged.table.name, staged.names, ", ".join(staged.table.key)
     values = ", ".join(f"{name}::{staged.table.fields[name].type}" for name in names)
     within = "time >= %(begin)s and time < %(end)s"
     range = {"begin": begin, "end": end}
-    insert = f"insert into public.{table} ({', '.join(names)}) select {values} from pg_temp.staging where {within} order by time"
+    insert = f"insert into public.{table} ({', '.join(names)}) select {values} from pg_temp.staging where {within}{'' if in_order else ' order by time'}"
     there = f"select exists (select from (select {key} from pg_temp.staging where {within}) s join (select {key} from public.{table} where {within}) t using ({key}))"
     if not session.execute(there, range).fetchone()[0]:
         # Nothing to correct, and a third quicker; what another session writes meanwhile raises an error, and the slice is done again.

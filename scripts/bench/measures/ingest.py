@@ -7,8 +7,8 @@ import psycopg
 
 from scripts.bench import readings
 from scripts.bench.copying import BATCH, HEAP, SINGLES, TARGET, UPSERT_ROUNDS, batches
-from scripts.bench.registry import INGEST, Bench, Goal, Measured, measure
-from scripts.bench.timing import Pair, side_by_side
+from scripts.bench.registry import INGEST, Bench, Goal, Measured, measure, rates
+from scripts.bench.timing import side_by_side
 
 PLAIN = "bench.plain"
 
@@ -16,7 +16,7 @@ PLAIN = "bench.plain"
 @measure("copy", "COPY of {rows} readings", "COPY into a heap, no index", Goal(">= 0.35", at_least=0.35), stage=INGEST)
 def copy(bench: Bench) -> Measured:
     """Rate of COPY into energy_readings, with its key, checks and triggers, to that into a bare table."""
-    return _rates(bench.found["copy"], bench.rows)
+    return rates(bench.found["copy"], bench.rows)
 
 
 @measure(
@@ -56,7 +56,7 @@ def _upserts(bench: Bench, size: int, conflicting: bool) -> Measured:
         return target(sent)
 
     pair = side_by_side(lambda: plain(sent), subject, UPSERT_ROUNDS, budget=60, before=take)
-    return _rates(pair, size * statements)
+    return rates(pair, size * statements)
 
 
 def _sender(bench: Bench, table: str, size: int, upserts: bool) -> Callable[[list[list[str]]], float]:
@@ -86,22 +86,3 @@ def _make_plain(bench: Bench) -> None:
     bench.session.execute(f"insert into {PLAIN} select * from {HEAP}")
     for table in PLAIN, TARGET:
         bench.session.execute(f"vacuum (analyze) {table}")
-
-
-def _rates(pair: Pair, count: int) -> Measured:
-    floor, subject = count / pair.floor, count / pair.subject
-    return Measured(
-        subject / floor,
-        f"{subject / floor:.2f} ({_thousands(subject)} of {_thousands(floor)} rows/s)",
-        {
-            "rows": count,
-            "rows_per_second": round(subject),
-            "floor_rows_per_second": round(floor),
-            "seconds": pair.subjects,
-            "floor_seconds": pair.floors,
-        },
-    )
-
-
-def _thousands(rate: float) -> str:
-    return f"{rate / 1000:.0f}k" if rate >= 10_000 else f"{rate / 1000:.1f}k" if rate >= 1000 else f"{rate:.0f}"
