@@ -615,7 +615,6 @@ chunked as (
         s.relation, s.kind, sum(s.bytes) as bytes,
         coalesce(extract(epoch from now() - greatest(min(s.range_start), case when min(s.range_end) > min(b.since) then min(b.since) end)) / 86400, 0) as held,
         extract(epoch from max(s.range_end - s.range_start)) / 86400 as chunk,
-        sum(s.after_bytes) / nullif(sum(s.before_bytes), 0) as ratio,
         sum(coalesce(s.before_bytes, s.bytes)) filter (where r.days > 0) as recent_bytes,
         sum(r.days) filter (where r.days > 0) as recent_days
     from storage s
@@ -626,11 +625,17 @@ chunked as (
     where s.kind in ('readings', 'rollup')
     group by 1, 2),
 planned as (
-    select c.*, p.days as compress_after, p.days + c.chunk as plain, k.days as kept,
-           case when c.recent_days is null then 0 when c.recent_days >= 1.0 / 24 then c.recent_bytes / c.recent_days end as daily,
+    select c.*, p.days as compress_after, p.days + c.chunk as plain, k.days as kept, t.daily, m.ratio,
            -- Until a chunk has been compressed: what was measured of readings and of rollups.
-           case when p.days is null then 1 else coalesce(c.ratio, case c.kind when 'readings' then 0.1 else 0.2 end) end as shrinks_to
+           case when p.days is null then 1 else coalesce(m.ratio, case c.kind when 'readings' then 0.1 else 0.2 end) end as shrinks_to
     from chunked c
+    cross join lateral (
+        select case when c.recent_days is null then 0 when c.recent_days >= 1.0 / 24 then c.recent_bytes / c.recent_days end as daily) t
+    -- Chunks of a few rows, as quarter-hours of an old year, hardly shrink, and tell nothing of a plant that sends more today.
+    cross join lateral (
+        select sum(s.after_bytes) / nullif(sum(s.before_bytes), 0) as ratio
+        from storage s
+        where s.relation = c.relation and s.before_bytes >= coalesce(t.daily * c.chunk / 4, 0)) m
     left join policies p on p.target = c.relation and p.kind = 'compression'
     left join policies k on k.target = c.relation and k.kind = 'retention'),
 expected as (
@@ -662,7 +667,7 @@ comment on column public.v_ops_disk_forecast.bytes_now is 'Size on disk, bytes.'
 comment on column public.v_ops_disk_forecast.bytes_per_day is 'What a day brings before it is compressed, bytes; NULL while there is less than an hour to tell by.';
 comment on column public.v_ops_disk_forecast.compress_after_days is 'Age at which chunks are compressed, days; NULL where they are not.';
 comment on column public.v_ops_disk_forecast.shrinks_to is 'What compression leaves, as a part of 1.';
-comment on column public.v_ops_disk_forecast.shrinking_measured is 'True where shrinks_to is that of the chunks compressed so far, false where it is assumed.';
+comment on column public.v_ops_disk_forecast.shrinking_measured is 'True where shrinks_to is that of the chunks compressed so far, of a quarter of what they would hold today at least; false where it is assumed.';
 comment on column public.v_ops_disk_forecast.kept_days is 'Age at which chunks are dropped, days; NULL where they are kept for good.';
 comment on column public.v_ops_disk_forecast.held_days is 'Days from the oldest chunk to now.';
 comment on column public.v_ops_disk_forecast.bytes_at_retention is 'Size when as many days are held as are kept, bytes; NULL where they are kept for good.';

@@ -382,3 +382,28 @@ def test_a_name_in_two_factories(empty: psycopg.Connection, database: str, write
         assert readings(empty, "machine_id::text, power_kw") == [(HVAC, 4), (HVAC, 4)]
     finally:
         empty.execute("delete from machines where name = 'HVAC-Main' and factory_id = '22222222-2222-2222-2222-222222222222'")
+
+
+def test_readings_of_the_future_are_rejected(empty: psycopg.Connection, database: str, write) -> None:
+    later = datetime.now(UTC) + timedelta(days=40)
+    path = write(f"time,energy_kwh\n2026-10-01T00:00:00Z,1\n2026-10-01T00:15:00Z,2\n{later:%Y-%m-%dT%H:%M:%SZ},3\n")
+    said = load(database, path, "--machine", "HVAC-Main", code=1)
+    assert "2 inserted, 0 changed, 0 the same, 1 rejected" in said and "1 x time is in the future" in said
+    assert len(readings(empty, "time, energy_kwh")) == 2
+
+
+def test_a_machine_is_named_and_the_file_is_of_several(empty: psycopg.Connection, database: str, write) -> None:
+    path = write("time,machine,energy_kwh\n2026-10-01T00:00:00Z,HVAC-Main,1\n2026-10-01T00:15:00Z,Conveyor-A,2\n")
+    assert "the column machine names 2 machines: leave MACHINE out" in refused(database, path, "--machine", "HVAC-Main")
+    assert readings(empty, "time, energy_kwh") == []
+    # A column that always says the same, as a meter's own name, is no contradiction.
+    said = load(database, write("time,machine,energy_kwh\n2026-10-01T00:00:00Z,M7,1\n2026-10-01T00:15:00Z,M7,2\n"), "--machine", "HVAC-Main")
+    assert "Left out: machine" in said and "2 inserted" in said
+
+
+def test_rejects_take_no_other_files_place(empty: psycopg.Connection, database: str, write, tmp_path: Path) -> None:
+    other = tmp_path / "notes.txt"
+    other.write_text("mine\n")
+    path = write("time,energy_kwh\n2026-10-01T00:00:00Z,1\n2026-10-01T00:15:00Z,x\n")
+    assert "holds no rejects of an earlier run" in refused(database, path, "--machine", "HVAC-Main", "--rejects", other)
+    assert other.read_text() == "mine\n" and readings(empty, "time, energy_kwh") == []

@@ -324,6 +324,20 @@ def test_forecast(owner: psycopg.Connection, edition: str) -> None:
         assert abs(disk.grown([row], 365) - (row["bytes_in_a_year"] - row["bytes_now"])) <= 0.03 * row["bytes_per_day"] + 1, row["relation"]
 
 
+@pytest.mark.community
+def test_forecast_learns_nothing_from_chunks_that_are_nearly_empty(owner: psycopg.Connection) -> None:
+    """As the year of a machine that sends every quarter-hour leaves them, beside those that send each second."""
+    shrinks = "select shrinks_to, shrinking_measured from v_ops_disk_forecast where relation = 'energy_readings'"
+    before = rows(owner, shrinks)
+    owner.execute("insert into energy_readings (time, machine_id, power_kw) select now() - interval '55 days', id, 1 from machines limit 1")
+    old = "show_chunks('energy_readings', older_than => interval '50 days')"
+    try:
+        assert owner.execute(f"select count(compress_chunk(c)) from {old} c").fetchone()[0] == 1
+        assert rows(owner, shrinks) == before and before[0]["shrinking_measured"]
+    finally:
+        owner.execute("select drop_chunks('energy_readings', older_than => interval '50 days')")
+
+
 def test_statements_never_show_what_was_written_in_them(owner: psycopg.Connection, monitor: psycopg.Connection, cluster: Cluster) -> None:
     role = f"ops_secret_{secrets.token_hex(3)}"
     ours, theirs = [

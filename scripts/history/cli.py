@@ -1,6 +1,7 @@
 """Command line of `python -m scripts.history`, which `make import` calls."""
 
 import argparse
+import os
 import sys
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -83,7 +84,10 @@ def settle(options: argparse.Namespace) -> None:
             raise Failure("--rollover: the number at which the register begins anew, as 100000", code=2)
         if not options.register:
             raise Failure("--rollover says where a register begins anew: name its column by --register", code=2)
-    options.rejects = options.rejects or Path("import.rejects.csv" if options.file == "-" else f"{options.file}.rejects.csv")
+    if options.rejects is None:
+        beside = Path("import.rejects.csv" if options.file == "-" else f"{options.file}.rejects.csv")
+        # Of a file in a folder that is not ours, here.
+        options.rejects = beside if os.access(beside.parent, os.W_OK) else Path(beside.name)
     if options.file != "-" and options.rejects.resolve() == Path(options.file).resolve():
         raise Failure("--rejects is the file that is imported: name another", code=2)
 
@@ -111,11 +115,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--energy-type", metavar="TYPE", help="of all readings, as natural_gas (default: electrical)")
     add("--register", metavar="COLUMN", help="the column is a meter's register: its increments are the energy")
     add("--rollover", metavar="NUMBER", help="where the register begins anew, in the file's unit (default: by its digits)")
-    add("--rejects", type=Path, metavar="FILE", help="where rejected lines go (default: FILE.rejects.csv)")
+    add("--rejects", type=Path, metavar="FILE", help="where rejected lines go (default: FILE.rejects.csv, in the current folder if its own may not be written)")
     add("--strict", action="store_true", help="bring nothing in if a line is rejected")
     add("--replace-past-retention", action="store_true", help="in minutes of which only the rollups are left, put the file's readings in their place")
     add("--no-refresh", dest="refresh", action="store_false", help="leave the rollups to their policies, which refresh them within an hour")
-    add("--dry-run", action="store_true", help="read and check everything, show the first rows, write nothing")
+    add("--dry-run", action="store_true", help="read and check everything, show the first rows, bring nothing in")
     add("--encoding", help="utf-8, utf-16, latin-1, cp1252 ... (default: UTF-8, or by its mark)")
     add("--delimiter", metavar="CHARACTER", help="comma, semicolon, tab and bar are recognised")
     add("--skip", type=int, default=0, metavar="LINES", help="lines before the header")

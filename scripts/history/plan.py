@@ -52,15 +52,16 @@ def make(session: psycopg.Connection, source: Source, options: argparse.Namespac
     table, columns = headings.choose(source, options, tables)
     if machine is None and "machine_id" not in columns:
         raise Failure("whose readings are they? Name the machine (MACHINE=..., --machine), or have a column machine in the file", code=2)
-    if machine:
-        columns.pop("machine_id", None)
-    telling.columns(source, columns)
+    telling.columns(source, {name: column for name, column in columns.items() if not (machine and name == "machine_id")})
     numbers = [name for name in columns if name == "register" or table.fields[name].number]
     known = _labels(machines, options.factory)
     zone = _zone(options.zone, machine, known)
     with stage("Looking through", source.size) as told:
         seen = survey(source, columns, numbers, options.day_first, zone, told)
         comma = seen.decimals.decide(options.decimal)
+    if machine and (named := columns.pop("machine_id", None)) and len(seen.labels) > 1:
+        heading = source.header[named.positions[0]]
+        raise Failure(f"the column {heading} names {len(seen.labels)} machines: leave MACHINE out, or have the readings of each in a file of its own", code=2)
     # Times with their offset need none, and are told in UTC where the machines stand in several.
     here = zone(seen.labels) if seen.local or options.zone or len(_zones(seen.labels, machine, known)) < 2 else "UTC"
     ids = None if machine else {label: known[label.lower()].id for label in seen.labels if label.lower() in known}

@@ -34,6 +34,14 @@ def write(session: psycopg.Connection, source: Source, path: Path, refused: list
     return path
 
 
+def is_free(path: Path) -> bool:
+    """True where rejects may be written: nothing is there, or the rejects of an earlier run."""
+    if not path.exists():
+        return True
+    with open(path, "rb") as file:
+        return file.readline().strip() == b"line,reason,content"
+
+
 def most(session: psycopg.Connection, refused: list[pl.DataFrame], limit: int = 5) -> list[tuple[str, int, int]]:
     """The commonest reasons: text, lines, and the first of them."""
     own = pl.concat(refused).with_columns(pl.col("reason").str.replace("'.*'", "'...'")) if refused else pl.DataFrame(schema={"line": pl.Int64, "reason": pl.String})

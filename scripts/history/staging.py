@@ -104,7 +104,8 @@ def value(field: Field) -> str:
 
 def faults(table: Table, names: list[str]) -> list[tuple[str, str]]:
     """Conditions that a row must not meet, with what is wrong then; the table's own, from the catalogue."""
-    found: list[tuple[str, str]] = []
+    # A day read as the month, or another zone; collectors' clocks are allowed as much by the verifier.
+    found = [("time > now() + interval '5 minutes'", "time is in the future: are day and month, or the zone, other ones?")]
     for name in names:
         field = table.fields[name]
         if field.required:

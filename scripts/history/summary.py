@@ -69,6 +69,10 @@ def show(
         say(f"Rejected lines: {place}")
         for reason, lines, line in reasons:
             say(f"  {lines:,} x {reason} (line {line})")
+        if others := rejected - sum(lines for _, lines, _ in reasons):
+            say(f"  {others:,} for other reasons, which stand in the file")
+        if any(" does not exist in " in reason for reason, _, _ in reasons):
+            say("  If the file's clock knows no summer time, name its zone by --zone, as Etc/GMT-1 for UTC+1")
     say(f"Time: {seconds:.1f} s, {rate(rows, seconds)}")
     if found["rows"] and not options.dry_run:
         say(f"Next: {_next(chosen, found)}")

@@ -19,6 +19,8 @@ from scripts.history.source import Source, open_source, standard_input
 def run(options: argparse.Namespace, database: Database) -> int:
     """Import; 0 if every line is in, 1 if lines were rejected. Raises Failure."""
     began = time.monotonic()
+    if not rejects.is_free(options.rejects):
+        raise Failure(f"{options.rejects} is there and holds no rejects of an earlier run: name another file by --rejects", code=2)
     with database.connect(autocommit=True, prepare_threshold=None, application_name="enms import") as session:
         try:
             return _import(options, session, began)
@@ -77,7 +79,7 @@ def _stage(session: psycopg.Connection, source: Source, chosen: Plan) -> tuple[l
     prepared, refused, rows = chosen.preparation, [], 0
     statement = staging.copy_statement(prepared.names)
     # One block is read while the one before is sent.
-    with stage("Reading", source.size) as told, ThreadPoolExecutor(1) as sender, session.cursor().copy(statement) as copy:
+    with stage("Reading", source.size) as told, session.cursor().copy(statement) as copy, ThreadPoolExecutor(1) as sender:
         sent: Future | None = None
         for first, block, done in source.blocks():
             good, bad = prepared.rows(source.frame(first, block, chosen.positions))
