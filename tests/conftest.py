@@ -24,6 +24,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 # Enough for the many databases of a test run; fsync protects nothing that a test keeps.
 SETTINGS = {"shared_buffers": "256MB", "fsync": "off"}
 
+WAITING = "docker", "faults", "engine", "exposure", "compose", "upgrade", "backup", "readme", "smoke"
+
 ABSENT = {
     COMMUNITY: "no community edition of TimescaleDB on this machine",
     APACHE: "no Apache-2 edition of TimescaleDB on this machine, and Debian's could not be fetched",
@@ -97,6 +99,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("longest pause of a client that writes")
         for what, seconds in config.pauses.items():
             terminalreporter.line(f"{what:<80}{seconds:>8.2f} s")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that wait longest come first, or the other workers would have nothing to do at the end."""
+    items.sort(key=lambda item: not any(word in item.path.name for word in WAITING))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

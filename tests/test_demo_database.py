@@ -21,7 +21,7 @@ from conftest import CHECKOUT
 from engine_cli import only_error
 from scripts.connection import Database
 from scripts.console import Failure
-from scripts.bench.policies import refresh_jobs
+from scripts.rollups import refresh_jobs
 from scripts.demo import baselines, findings, history, live, plant, rollups, statements
 from scripts.demo.events import FAULT, within
 from scripts.demo.model import ENERGY, ENVIRONMENT, PRODUCTION, readings_of

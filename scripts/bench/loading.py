@@ -8,6 +8,7 @@ from scripts.bench.progress import bar
 from scripts.bench.registry import Bench
 from scripts.bench.timing import seconds
 from scripts.console import step
+from scripts.rollups import refresh_jobs
 
 HISTORY_INTERVAL = 900
 
@@ -56,7 +57,7 @@ def _load(bench: Bench) -> None:
 
 def _fill(bench: Bench) -> None:
     """Fill every rollup by its policy, each level after the one that it is fed from."""
-    jobs = policies.refresh_jobs(bench.session)
+    jobs = refresh_jobs(bench.session)
     with bar("Filling the rollups", len(jobs)) as advance:
         for rollup, job in jobs.items():
             bench.fills[rollup] = seconds(bench.session, f"call run_job({job})")

@@ -3,22 +3,7 @@
 import psycopg
 
 from scripts.bench.timing import seconds
-
-
-def refresh_jobs(session: psycopg.Connection) -> dict[str, int]:
-    """Job id of each refresh policy by its rollup: energy first, and each level after the one it is fed from."""
-    rows = session.execute(
-        """
-        select c.view_name, j.job_id
-        from timescaledb_information.jobs j
-        join _timescaledb_catalog.hypertable h on h.id = (j.config ->> 'mat_hypertable_id')::integer
-        join timescaledb_information.continuous_aggregates c
-          on c.materialization_hypertable_schema = h.schema_name and c.materialization_hypertable_name = h.table_name
-        where j.proc_name = 'policy_refresh_continuous_aggregate'
-        order by c.view_name not like 'energy\\_readings\\_%', h.id
-        """
-    ).fetchall()
-    return dict(rows)
+from scripts.rollups import refresh_jobs
 
 
 def cycle(session: psycopg.Connection) -> dict[str, float]:

@@ -106,7 +106,7 @@ def _write(session: psycopg.Connection, chosen: Plan, replaced: bool, in_order: 
 
 
 def _refresh(session: psycopg.Connection, chosen: Plan) -> None:
-    names = refresh.rollups(chosen.staged.table.kind, *chosen.carriers(session))
+    names = refresh.concerned(chosen.staged.table.kind, *chosen.carriers(session))
     jobs, allowed = refresh.jobs(session, names)
     if not jobs:
         return
