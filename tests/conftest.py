@@ -108,8 +108,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "edition" in metafunc.fixturenames:
-        community_only = any(metafunc.definition.iter_markers("community"))
-        editions = [COMMUNITY] if community_only else [COMMUNITY, APACHE]
+        editions = [COMMUNITY] if metafunc.definition.get_closest_marker("community") else [COMMUNITY, APACHE]
+        if metafunc.definition.get_closest_marker("one_edition") and not os.environ.get("ENMS_EVERY_EDITION"):
+            editions = [edition for edition in editions if edition in metafunc.config.installations][:1] or editions[:1]
         metafunc.parametrize("edition", editions, scope="session")
 
 

@@ -21,6 +21,8 @@ from scripts.bench.registry import NOT_IN_EDITION
 from scripts.cluster import Cluster
 from scripts.server import APACHE
 
+pytestmark = pytest.mark.one_edition
+
 ROWS = {
     "copy", "upsert", "upsert_conflicting", "upsert_single", "import", "fill", "kpis_24h", "kpis_30d", "kpis_1y", "factory_summary",
     "views", "raw_bytes", "compression", "policies_idle", "policies_late",

@@ -28,6 +28,8 @@ from scripts.demo.model import ENERGY, ENVIRONMENT, PRODUCTION, readings_of
 from scripts.demo.plant import Machine
 from verified import details, dsn, own_cluster, until, verify_anew  # noqa: F401
 
+pytestmark = pytest.mark.one_edition
+
 SEED, DAY = 50001, 86400
 COLUMNS = {  # as the model gives them; the source is the statement's own
     ENERGY: "time, machine_id, energy_type, power_kw, energy_kwh, voltage_v, current_a, power_factor, frequency_hz, metadata",

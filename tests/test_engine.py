@@ -25,6 +25,8 @@ from scripts.cluster import Cluster
 from scripts.debian import cache_folder
 from scripts.server import GIB, Installation
 
+pytestmark = pytest.mark.one_edition
+
 NO_SERVER = "none"
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 

@@ -15,6 +15,8 @@ from faults import Load, connected, server, writers  # noqa: F401
 
 from scripts.cluster import Cluster
 
+pytestmark = pytest.mark.one_edition
+
 START_OVER = "first boot did not reach its end: make clean, then make up"
 # In a file of init/ these end, in turn, the command itself, its psql, and the server with all its children.
 VICTIMS = {

@@ -29,6 +29,8 @@ from scripts.kpis import figures, gather, notes, profiles, ranges, words
 from scripts.kpis.cli import main
 from scripts.kpis.ranges import Choice
 
+pytestmark = pytest.mark.one_edition
+
 # Both clocks are changed in it: Berlin's on 27 October, those of the Pacific coast on 3 November 2024.
 FIRST, LAST = datetime(2024, 10, 25), datetime(2024, 11, 5)
 RANGE = "--from", "2024-10-25", "--to", "2024-11-05"

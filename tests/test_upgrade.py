@@ -233,6 +233,7 @@ def refusal(database: Database) -> str:
     return str(refused.value)
 
 
+@pytest.mark.one_edition
 def test_what_is_not_to_be_upgraded_is_refused(make: Callable, previous_init: Path, init: Path, own_cluster: Cluster) -> None:  # noqa: F811
     database = make("refused", previous_init)
     ask(database, "update enms.schema_version set version = '1.10.0'")
@@ -262,6 +263,7 @@ def test_what_is_not_to_be_upgraded_is_refused(make: Callable, previous_init: Pa
     assert any("every role may enter postgres" in str(result.verdict) for result in results)
 
 
+@pytest.mark.one_edition
 def test_views_of_the_user_stop_a_view_that_changes_and_nothing_is_done(
     own_cluster: Cluster, make: Callable, init: Path  # noqa: F811
 ) -> None:
@@ -304,6 +306,7 @@ $$;
     assert len(ask(database, finds)) == 1
 
 
+@pytest.mark.one_edition
 def test_killed_half_way_leaves_the_database_as_it_was(make: Callable, init: Path) -> None:
     database = make("killed", CHECKOUT / "init")
     (init / "02-schema.sql").write_text((init / "02-schema.sql").read_text() + "create table if not exists early (id integer);\n")
@@ -329,6 +332,7 @@ def test_killed_half_way_leaves_the_database_as_it_was(make: Callable, init: Pat
     assert ask(database, "select * from early") == []
 
 
+@pytest.mark.one_edition
 def test_clients_and_policies_go_on_and_what_holds_it_up_is_named(
     make: Callable, edition: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,8 @@ from verify import cli, report
 from verify.report import Report, Server
 from verify.result import ExitCode, Outcome, Result, Verdict, failed, information, not_evaluated
 
+pytestmark = pytest.mark.one_edition
+
 SCHEMA = json.loads((CHECKOUT / "verify" / "report.schema.json").read_text())
 VALIDATOR = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
 SERVER = Server("enms", "db<1>", 5432, 'o"neil', "15.18", "2.28.3", "community")

@@ -28,6 +28,8 @@ from verify.result import ExitCode, Outcome, Result
 from verify.sources import Sources
 from verify.written import written
 
+pytestmark = pytest.mark.one_edition
+
 Main = Callable[..., tuple[int, str, str]]
 
 

@@ -43,7 +43,7 @@ def changes(spec: Spec, sources: Sources) -> Iterator[Change]:
             ("tariffs run out", "168 hours", f"update energy_tariffs set valid_from = '2001-01-01', valid_to = '2001-01-02' {where}"),
             ("two currencies", "CHF", f"update energy_tariffs set is_active = false {where} and is_time_of_use; insert into energy_tariffs "
                                       "(factory_id, name, rate_per_kwh, currency, is_time_of_use, start_hour, end_hour, applicable_days, valid_from) "
-                                      f"values ('{row['id']}', 'm', 1, 'CHF', true, 3, 4, '{{0}}', current_date)"),
+                                      f"values ('{row['id']}', 'm', 1, 'CHF', true, 3, 4, '{{0}}', current_date - 1)"),
         ):  # fmt: skip
             yield Change(kind, check, names, sql)
     marker = "completion marker"
