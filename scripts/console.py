@@ -1,5 +1,6 @@
 """What the tools say to a person: short lines, a clock on anything slow, one line per error."""
 
+import logging
 import signal
 import sys
 import time
@@ -36,6 +37,8 @@ def exit_code(work: Callable[[], int | None]) -> int:
     for number in signal.SIGTERM, signal.SIGHUP:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
+    # The driver's own warnings, such as of a rollback that an interrupt or a lost connection made needless.
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())
     try:
         return work() or 0
     except Failure as failure:

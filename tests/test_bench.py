@@ -122,6 +122,22 @@ def test_an_interrupted_run_drops_its_database(cluster: Cluster, tmp_path: Path,
     assert name not in databases(cluster) and list(tmp_path.iterdir()) == []
 
 
+def test_the_drivers_own_warnings_are_not_for_people(cluster: Cluster) -> None:
+    """What psycopg says of a rollback that could not be sent, as after an interrupt in the middle of a COPY."""
+    work = """
+from psycopg import connect
+from scripts.console import exit_code
+def interrupted():
+    with connect(DSN, autocommit=True) as session, connect(DSN) as other:
+        with session.transaction():
+            other.execute("select pg_terminate_backend(%s, 5000)", [session.info.backend_pid])
+            raise KeyboardInterrupt
+"""
+    for ends, said in ("exit_code(interrupted)", "error: interrupted\n"), ("interrupted()", "error ignored in rollback"):
+        run = subprocess.run([sys.executable, "-c", work.replace("DSN", repr(cluster.dsn("postgres"))) + ends], cwd=CHECKOUT, capture_output=True, text=True)
+        assert run.stderr == said if said.endswith("\n") else said in run.stderr
+
+
 def test_a_failed_run_drops_its_database(cluster: Cluster, tmp_path: Path) -> None:
     run, name = start(cluster, tmp_path / "ratios.json", "Loading")
     with psycopg.connect(cluster.dsn("postgres")) as connection:
