@@ -18,6 +18,11 @@ def between(distances: dict[str, Counter], given: float | None, ids: dict[str, s
     return {id: given or counted.most_common(1)[0][0] for id, counted in joined.items() if given or counted}
 
 
+def needed(kind: str, columns: dict[str, Column]) -> bool:
+    """True where the time between readings tells the energy, the power, or what a register's increment is of."""
+    return kind == "energy" and ("register" in columns or not {"power_kw", "energy_kwh"} <= set(columns))
+
+
 def derived(kind: str, columns: dict[str, Column], intervals: dict[str, float]) -> dict[str, str]:
     """SQL of the energy or the power that the file has not, from the other and the interval."""
     if kind != "energy" or {"power_kw", "energy_kwh"} <= set(columns):

@@ -57,7 +57,7 @@ def make(session: psycopg.Connection, source: Source, options: argparse.Namespac
     known = _labels(machines, options.factory)
     zone = _zone(options.zone, machine, known)
     with stage("Looking through", source.size) as told:
-        seen = survey(source, columns, numbers, options.day_first, zone, told)
+        seen = survey(source, columns, numbers, options.day_first, zone, intervals.needed(table.kind, columns), told)
         comma = seen.decimals.decide(options.decimal)
     if machine and (named := columns.pop("machine_id", None)) and len(seen.labels) > 1:
         heading = source.header[named.positions[0]]

@@ -1,5 +1,6 @@
 """A block of the file as rows for staging, and the rows that can't be: what is wrong with each."""
 
+import io
 import json
 from dataclasses import dataclass, field
 
@@ -143,6 +144,6 @@ def _refuse(name: str) -> None:
 
 def copy_text(rows: pl.DataFrame) -> bytes:
     """Rows as COPY reads them with format csv: empty is NULL."""
-    return rows.write_csv(
-        None, include_header=False, quote_style="necessary", null_value="", datetime_format="%Y-%m-%d %H:%M:%S%.f+00"
-    ).encode()
+    text = io.BytesIO()
+    rows.write_csv(text, include_header=False, quote_style="necessary", null_value="", datetime_format="%Y-%m-%d %H:%M:%S%.f+00")
+    return text.getvalue()

@@ -26,7 +26,7 @@ def write(session: psycopg.Connection, source: Source, path: Path, refused: list
     with open(new, "w", newline="", encoding="utf-8") as file:
         out = csv.writer(file, lineterminator="\n")
         out.writerow(["line", "reason", "content"])
-        for number, text, _ in source.blocks():
+        for number, text, *_ in source.blocks():
             for line, content in enumerate(text.split(b"\n")[:-1], number):
                 if line in reasons:
                     out.writerow([line, reasons[line], content.decode(errors="replace").rstrip("\r")])

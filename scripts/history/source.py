@@ -5,7 +5,8 @@ import csv
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -31,48 +32,62 @@ class Source:
     header: list[str]
     first: int
 
-    def blocks(self) -> Iterator[tuple[int, bytes, int]]:
-        """Whole lines as UTF-8: the number of the first, the text, and the bytes of the file read so far."""
+    def blocks(self) -> Iterator[tuple[int, bytes, int, int]]:
+        """Whole lines as UTF-8: the number of the first, the text, how many, and the bytes of the file read so far."""
         number = 1
-        for text, position in self._texts():
+        for text, lines, position in self._texts():
             if number < self.first:
-                lines = text.split(b"\n", self.first - number)
-                text = lines[-1] if len(lines) > self.first - number else b""
-                number += len(lines) - 1
-            if text:
-                yield number, text, position
-                number += text.count(b"\n")
+                skipped = min(self.first - number, lines)
+                text = text.split(b"\n", skipped)[-1]
+                number += skipped
+                lines -= skipped
+            if lines:
+                yield number, text, lines, position
+                number += lines
 
-    def _texts(self) -> Iterator[tuple[bytes, int]]:
+    def frames(self, wanted: Callable[[bytes], list[int]]) -> Iterator[tuple[pl.DataFrame, int]]:
+        """What `frame` makes of each block and the columns that `wanted` tells for its text, and the bytes read so far; one is read ahead."""
+        read = ((self.frame(first, text, lines, wanted(text)), done) for first, text, lines, done in self.blocks())
+        with ThreadPoolExecutor(1) as ahead:
+            coming = ahead.submit(next, read, None)
+            while found := coming.result():
+                coming = ahead.submit(next, read, None)
+                yield found
+
+    def _texts(self) -> Iterator[tuple[bytes, int, int]]:
         self.file.seek(0)
         decoder = codecs.getincrementaldecoder(self.encoding)()
         plain = self.encoding == "utf-8-sig"
         rest, read, lines = b"", 0, 1
         while True:
             piece = self.file.read(BLOCK)
+            read += len(piece)
+            end = not piece
             try:
                 # Decoding finds what is not text; UTF-8 itself goes on as it is.
-                text = decoder.decode(piece, final=not piece)
+                text = decoder.decode(piece, final=end)
             except UnicodeDecodeError as error:
                 line = lines + rest.count(b"\n") + error.object[: error.start].count(b"\n")
                 what = "UTF-8" if plain else self.encoding
                 raise Failure(f"{self.name}: line {line} is not {what}: say what the file is in, as --encoding latin-1", code=2) from None
-            rest += text.encode()
-            read += len(piece)
-            if not piece:
-                if rest:
-                    yield (rest if rest.endswith(b"\n") else rest + b"\n"), read
+            if not plain:
+                piece = text.encode()
+            elif read == len(piece):
+                piece = piece.removeprefix(codecs.BOM_UTF8)
+            rest += piece
+            if end and rest and not rest.endswith(b"\n"):
+                rest += b"\n"
+            block, rest = rest[: (cut := rest.rfind(b"\n") + 1)], rest[cut:]
+            if block:
+                count = block.count(b"\n")
+                yield block, count, read
+                lines += count
+            if end:
                 return
-            cut = rest.rfind(b"\n") + 1
-            if cut:
-                yield rest[:cut], read
-                lines += rest.count(b"\n", 0, cut)
-                rest = rest[cut:]
 
-    def frame(self, number: int, text: bytes, wanted: list[int]) -> pl.DataFrame:
+    def frame(self, number: int, text: bytes, lines: int, wanted: list[int]) -> pl.DataFrame:
         """The wanted columns of a block as text, named by position, with `line` and `broken`: why a line can't be read."""
         columns = [f"c{position}" for position in range(len(self.header))]
-        lines = text.count(b"\n")
         names = [columns[position] for position in wanted]
         frame = self._fast(text, columns, names, lines)
         if frame is None:

@@ -17,8 +17,8 @@ from scripts.history.source import Source
 class Survey:
     """What was seen: rows, machines by their label, distances between times (s) by machine, folds and the order of the lines."""
 
+    measured: bool = True
     rows: int = 0
-    last: int = 0
     local: bool = False
     day_first: bool = False
     order: times.Order = field(default_factory=times.Order)
@@ -48,33 +48,39 @@ def keys(frame: pl.DataFrame, columns: dict[str, Column]) -> pl.Series:
 
 def survey(
     source: Source, columns: dict[str, Column], numbers: list[str], day_first: bool | None, zone: Callable[[set[str]], str],
-    told: Callable[[int, int], None],
+    distances: bool, told: Callable[[int, int], None],
 ) -> Survey:
-    """Look through the file; `zone` gives the zone for the machines' labels. Raises Failure where the order of day and month is not told."""
-    seen = Survey(day_first=bool(day_first))
-    for first, block, done in source.blocks():
+    """Look through the file; `zone` gives the zone for the machines' labels; times with their offset are measured only for `distances`.
+
+    Raises Failure where the order of day and month is not told.
+    """
+    seen = Survey(day_first=bool(day_first), measured=distances)
+
+    def wanted(block: bytes) -> list[int]:
         # Where commas part the columns and nothing is quoted, no number has a comma for its decimals.
         open_to = [] if source.delimiter == "," and b'"' not in block else numbers
-        wanted = {"time", "machine_id", "energy_type", *open_to} & set(columns)
-        frame = source.frame(first, block, sorted({position for name in wanted for position in columns[name].positions}))
+        names = {"time", "machine_id", "energy_type", *open_to} & set(columns)
+        return sorted({position for name in names for position in columns[name].positions})
+
+    for frame, done in source.frames(wanted):
         seen.rows += frame.height
-        seen.last = first + frame.height - 1
-        for name in open_to:
-            seen.decimals.look(frame["line"], text_of(frame, columns[name]))
+        for name in numbers:
+            if f"c{columns[name].positions[0]}" in frame.columns:
+                seen.decimals.look(frame["line"], text_of(frame, columns[name]))
         if "machine_id" in columns:
             seen.labels.update(text_of(frame, columns["machine_id"]).drop_nulls().unique())
-        part = pl.DataFrame({"line": frame["line"], "text": text_of(frame, columns["time"]), "key": keys(frame, columns)})
+        part = frame.with_columns(text_of(frame, columns["time"]))
         if day_first is None:
             seen.order.look(part["line"], part["text"])
         seen.waiting.append(part.drop_nulls("text"))
         if day_first is not None or not seen.order.seen or seen.order.day_first or seen.order.month_first:
             _decide(seen, day_first)
-            _times(seen, zone)
+            _times(seen, columns, zone)
         told(done, seen.rows)
     if seen.order.seen and not (seen.order.day_first or seen.order.month_first):
         sample = next(part["text"][0] for part in seen.waiting if part.height)
         raise Failure(f"nothing tells whether {sample!r} has the day or the month first: say --day-first or --month-first", code=2)
-    _times(seen, zone)
+    _times(seen, columns, zone)
     seen.folds.resolve(seen.downs > seen.ups)
     return seen
 
@@ -89,16 +95,18 @@ def _decide(seen: Survey, day_first: bool | None) -> None:
     seen.day_first = bool(day) if day_first is None else day_first
 
 
-def _times(seen: Survey, zone: Callable[[set[str]], str]) -> None:
+def _times(seen: Survey, columns: dict[str, Column], zone: Callable[[set[str]], str]) -> None:
     """Distances, direction and local times that come twice, of the blocks that waited for the order of day and month."""
     for part in seen.waiting:
         read = times.read(part["text"], seen.day_first)
         if read["local"].null_count() < part.height:
             seen.local = True
             if (twice := times.ambiguous(read["local"], zone(seen.labels))).any():
-                seen.folds.parts.append(part.select("line", "key").with_columns(local=read["local"]).filter(twice))
+                seen.folds.parts.append(pl.DataFrame({"line": part["line"], "key": keys(part, columns), "local": read["local"]}).filter(twice))
+        elif not seen.measured:
+            continue
         at = pl.select(read["utc"].fill_null(read["local"])).to_series()
-        frame = pl.DataFrame({"key": part["key"], "at": at}).drop_nulls()
+        frame = pl.DataFrame({"key": keys(part, columns), "at": at}).drop_nulls()
         if frame["key"].n_unique() > 1:
             frame = frame.sort("key", maintain_order=True)
         gaps = frame.with_columns(gap=pl.col("at").diff().dt.total_milliseconds(), same=pl.col("key") == pl.col("key").shift())

@@ -78,15 +78,14 @@ def _stage(session: psycopg.Connection, source: Source, chosen: Plan) -> tuple[l
     staging.create(session, chosen.staged, "register" in chosen.columns)
     prepared, refused, rows = chosen.preparation, [], 0
     statement = staging.copy_statement(prepared.names)
-    # One block is read while the one before is sent.
+    # One block is read ahead while the one before is sent.
     with stage("Reading", source.size) as told, session.cursor().copy(statement) as copy, ThreadPoolExecutor(1) as sender:
         sent: Future | None = None
-        for first, block, done in source.blocks():
-            good, bad = prepared.rows(source.frame(first, block, chosen.positions))
-            text = copy_text(good)
+        for frame, done in source.frames(lambda _: chosen.positions):
+            good, bad = prepared.rows(frame)
             if sent:
                 sent.result()
-            sent = sender.submit(copy.write, text)
+            sent = sender.submit(lambda rows=good: copy.write(copy_text(rows)))
             if bad.height:
                 refused.append(bad)
             rows += good.height
