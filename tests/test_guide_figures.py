@@ -60,6 +60,7 @@ def figures() -> set[str]:
         f"Python {python}",
         f"PostgreSQL {server.OLDEST_POSTGRESQL} or newer",
         f"PostgreSQL {server.OLDEST_POSTGRESQL} to {server.NEWEST_POSTGRESQL}",
+        found(".env.example", "(PostgreSQL [0-9]+ to [0-9]+) with"),
         f"TimescaleDB {timescaledb} and newer",
         f"TimescaleDB {timescaledb} or newer",
         f"years {first} to {last}",
