@@ -284,7 +284,7 @@ def test_the_data_source_leads_to_the_database(services: Services) -> None:
     assert grafana.SOURCE["apiVersion"] == 1 and source["type"] == "postgres" and source["access"] == "proxy"
     example = dict(line.split("=", 1) for line in (CHECKOUT / ".env.example").read_text().splitlines() if re.match(r"\w+=", line))
     options = source["jsonData"]
-    assert source["url"] == f"{example['ENMS_BIND']}:{example['ENMS_PORT']}" and options["database"] == example["POSTGRES_DB"]
+    assert source["url"] == f"{example['ENMS_BIND']}:{example['ENMS_PORT']}" and options["database"] == source["database"] == example["POSTGRES_DB"]
     assert options["timescaledb"] is True and source["secureJsonData"] == {"password": "$ENMS_GRAFANA_PASSWORD"}
     assert "password" not in source
     with services.connect("dashboards", sslmode=options["sslmode"]) as reader:

@@ -25,7 +25,7 @@ NAMES = {
     "ISO 50001", "CO2", "Apache-2", "Debian 13", "data set 851", "SHA-256", "UTF-8", "PKCS12", "m3", "A4", "SHA-256", "TLS 1.2",
     "0 to 1", "NULL at 0 units", "It is 1 for a", "No number, or 0.", "12 or less",
     # Seen to fail, and to work.
-    "15.20 and 17.12", "15.18 and 17.11",
+    "15.20 and 17.12", "15.18 and 17.11", "Grafana 6.5.1",
 }  # fmt: skip
 
 

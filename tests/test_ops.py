@@ -13,6 +13,7 @@ import psycopg
 import pytest
 import yaml
 from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 import oracle
@@ -415,10 +416,33 @@ def test_queries_of_the_exporter(monitor: psycopg.Connection, metric: dict, edit
 
 
 def test_the_exporter_configuration_holds_no_password() -> None:
-    assert CONFIG["target"] == {"data_source_name": "postgres://exporter@localhost:5432/enms", "collectors": ["enms"]}
+    # Named, or the exporter's own `up` stays 1 while the database is away.
+    assert CONFIG["target"] == {"name": "enms", "data_source_name": "postgres://exporter@localhost:5432/enms", "collectors": ["enms"]}
+    # With one of the labels that are added to every series sql_exporter does not start, or Prometheus renames it.
+    labels = {label for metric in METRICS for label in (*metric.get("key_labels", []), metric.get("value_label"))}
+    assert not labels & {"target", "job", "instance"}
     names = [metric["metric_name"] for metric in METRICS]
     assert len(names) == len(set(names)) > 10 and all(re.fullmatch(r"enms_[a-z_]+", name) for name in names)
     assert all(metric["type"] in ("gauge", "counter") and metric["help"] for metric in METRICS)
+
+
+@pytest.mark.parametrize("place", ["scripts/status/sql_exporter.yml", "scripts/guide/operator.md"])
+def test_the_exporters_address_as_it_is_told(place: str) -> None:
+    """The driver of sql_exporter asks for TLS where the address doesn't say, and the server has none unless it is switched on."""
+    (told,) = re.findall(r"SQLEXPORTER_TARGET_DSN='([^']+)'", (CHECKOUT / place).read_text())
+    told = conninfo_to_dict(told)
+    assert told.pop("password") == "PASSWORD" and told.pop("user") == "exporter"
+    example = dict(re.findall(r"^(\w+)=(.*)", (CHECKOUT / ".env.example").read_text(), re.M))
+    assert told == {"host": "localhost", "port": example["ENMS_PORT"], "dbname": example["POSTGRES_DB"], "sslmode": "disable"}
+
+
+def test_the_data_source_of_the_status_is_as_the_other() -> None:
+    status, other = (yaml.safe_load((CHECKOUT / f"scripts/grafana/{name}.yml").read_text())["datasources"][0] for name in ("status", "datasource"))
+    assert status["user"] == "exporter" and status["secureJsonData"] == {"password": "$ENMS_MONITOR_PASSWORD"}
+    for name in "type", "access", "url", "database", "editable":
+        assert status[name] == other[name]
+    for name in "database", "sslmode", "postgresVersion", "connMaxLifetime":
+        assert status["jsonData"][name] == other["jsonData"][name]
 
 
 @pytest.mark.parametrize(("title", "query"), PANELS, ids=[title for title, _ in PANELS])

@@ -1,5 +1,7 @@
 -- Queries for Grafana panels, by a PostgreSQL data source whose role is a member of enms_monitor. The line above each says
--- which panel shows it. Values are in bytes and seconds: set the unit of the field, and Grafana writes GB or days.
+-- which panel shows it. Set the query's Format to Time series where it says so, else to Table; a bar gauge needs Value
+-- options, Show: All values; the time series need a range of eight days. Values are in bytes and seconds: set the unit
+-- of the field, and Grafana writes GB or days.
 
 -- Stat: size of the database
 select database_bytes from v_ops_server;
