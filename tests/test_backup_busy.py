@@ -129,6 +129,7 @@ def test_ingest_during_a_restore(place: Server, edition: str, tell: Callable[[st
     assert sorted(set(writer.acknowledged) - new - old) == []
 
 
+@pytest.mark.one_edition
 def test_clients_that_come_back_at_once_do_not_stop_a_restore(place: Server) -> None:
     backup = place.backup()
     over = threading.Event()

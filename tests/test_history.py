@@ -121,6 +121,7 @@ def hours(connection: psycopg.Connection) -> list[tuple[str, Decimal]]:
     return [(f"{at:%d %H:%M}", energy) for at, energy in readings(connection, "time, energy_kwh")]
 
 
+@pytest.mark.one_edition
 def test_clocks_go_back(empty: psycopg.Connection, database: str, write) -> None:
     both = ["25.10.2026 01:30", "25.10.2026 02:00", "25.10.2026 02:30", "25.10.2026 02:00", "25.10.2026 02:30", "25.10.2026 03:00"]
     said = load(database, write(local(*both)), "--machine", "HVAC-EU-North")
@@ -135,12 +136,14 @@ def test_clocks_go_back(empty: psycopg.Connection, database: str, write) -> None
     assert hours(empty) == list(zip(times, kwh, strict=True))
 
 
+@pytest.mark.one_edition
 def test_clocks_go_back_and_each_time_is_there_once(empty: psycopg.Connection, database: str, write) -> None:
     said = load(database, write(local("25.10.2026 01:30", "25.10.2026 02:30", "25.10.2026 03:30")), "--machine", "HVAC-EU-North")
     assert "1 readings at times that could be either are read as summer time" in said
     assert [at for at, _ in hours(empty)] == ["24 23:30", "25 00:30", "25 02:30"]
 
 
+@pytest.mark.one_edition
 def test_clocks_go_forward(empty: psycopg.Connection, database: str, write) -> None:
     path = write(local("29.03.2026 01:30", "29.03.2026 02:30", "29.03.2026 03:30"))
     said = load(database, path, "--machine", "HVAC-EU-North", code=1)
@@ -227,6 +230,7 @@ def test_production_and_environment_of_several_machines(empty: psycopg.Connectio
     assert readings(empty, "outdoor_temp_c, pressure_bar", "environmental_data") == [(Decimal("-3.5"), Decimal("0.990"))]
 
 
+@pytest.mark.one_edition
 def test_settings_in_a_file_and_power_alone(empty: psycopg.Connection, database: str, write) -> None:
     settings = write('zone = "Europe/Berlin"\ndecimal = "comma"\nenergy_type = "steam"\n[columns]\ntime = "Tag+Uhr"\npower_kw = "P"\n[units]\npower_kw = "W"\n', "export.toml")
     path = write("Tag;Uhr;P\n31.12.2025;23:50;1234,5\n31.12.2025;24:00;1234,4\n1.1.2026;0:10;-2\n".encode("utf-16"))
@@ -238,6 +242,7 @@ def test_settings_in_a_file_and_power_alone(empty: psycopg.Connection, database:
     ]
 
 
+@pytest.mark.one_edition
 @pytest.mark.parametrize("text, arguments, error", [
     ("", [], "is empty"),
     ("1,2\n3,4\n", [], "line 1 should hold the columns' names"),
@@ -265,6 +270,7 @@ def test_what_is_refused(database: str, write, text: str | bytes, arguments: lis
     assert error in refused(database, write(text), *given)
 
 
+@pytest.mark.one_edition
 def test_an_error_is_one_line(database: str, write) -> None:
     finished = subprocess.run(
         command(write(""), "--machine", HVAC), cwd=CHECKOUT, env=environment(database), stdin=subprocess.DEVNULL, capture_output=True, text=True
@@ -283,6 +289,7 @@ def test_machines_of_two_zones(empty: psycopg.Connection, database: str, edition
     assert [energy for _, _, energy in readings(empty)] == [1, 1, 1, 2]
 
 
+@pytest.mark.one_edition
 def test_metadata_is_json(empty: psycopg.Connection, database: str, write) -> None:
     text = 'time;kWh;metadata\n2026-10-01T00:00Z;1;"{""a"": 1}"\n2026-10-01T00:15Z;1;{bad\n2026-10-01T00:30Z;1;\n2026-10-01T00:45Z;1;[NaN]\n'
     said = load(database, write(text), "--machine", HVAC, code=1)
@@ -373,6 +380,7 @@ def test_a_collectors_role_may_import(empty: psycopg.Connection, database: str, 
         empty.execute("drop role history_collector")
 
 
+@pytest.mark.one_edition
 def test_a_name_in_two_factories(empty: psycopg.Connection, database: str, write) -> None:
     path = write("time,kWh\n2026-10-01T00:00Z,1\n2026-10-01T00:15Z,1\n")
     empty.execute("insert into machines (factory_id, name, type, rated_power_kw) values ('22222222-2222-2222-2222-222222222222', 'HVAC-Main', 'hvac', 1)")
@@ -384,6 +392,7 @@ def test_a_name_in_two_factories(empty: psycopg.Connection, database: str, write
         empty.execute("delete from machines where name = 'HVAC-Main' and factory_id = '22222222-2222-2222-2222-222222222222'")
 
 
+@pytest.mark.one_edition
 def test_readings_of_the_future_are_rejected(empty: psycopg.Connection, database: str, write) -> None:
     later = datetime.now(UTC) + timedelta(days=40)
     path = write(f"time,energy_kwh\n2026-10-01T00:00:00Z,1\n2026-10-01T00:15:00Z,2\n{later:%Y-%m-%dT%H:%M:%SZ},3\n")
@@ -392,6 +401,7 @@ def test_readings_of_the_future_are_rejected(empty: psycopg.Connection, database
     assert len(readings(empty, "time, energy_kwh")) == 2
 
 
+@pytest.mark.one_edition
 def test_a_machine_is_named_and_the_file_is_of_several(empty: psycopg.Connection, database: str, write) -> None:
     path = write("time,machine,energy_kwh\n2026-10-01T00:00:00Z,HVAC-Main,1\n2026-10-01T00:15:00Z,Conveyor-A,2\n")
     assert "the column machine names 2 machines: leave MACHINE out" in refused(database, path, "--machine", "HVAC-Main")
@@ -401,6 +411,7 @@ def test_a_machine_is_named_and_the_file_is_of_several(empty: psycopg.Connection
     assert "Left out: machine" in said and "2 inserted" in said
 
 
+@pytest.mark.one_edition
 def test_rejects_take_no_other_files_place(empty: psycopg.Connection, database: str, write, tmp_path: Path) -> None:
     other = tmp_path / "notes.txt"
     other.write_text("mine\n")

@@ -376,6 +376,7 @@ def test_clients_and_policies_go_on_and_what_holds_it_up_is_named(
     upgrade.apply(database)
 
 
+@pytest.mark.one_edition
 def test_timescaledb_is_updated_though_its_old_library_is_gone(
     make: Callable, own_cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture  # noqa: F811
 ) -> None:
