@@ -77,7 +77,8 @@ class Source:
             rest += piece
             if end and rest and not rest.endswith(b"\n"):
                 rest += b"\n"
-            block, rest = rest[: (cut := rest.rfind(b"\n") + 1)], rest[cut:]
+            cut = rest.rfind(b"\n") + 1
+            block, rest = rest[:cut], rest[cut:]
             if block:
                 count = block.count(b"\n")
                 yield block, count, read
