@@ -33,8 +33,8 @@ ABSENT = {
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more than there are processors: tests wait for servers half of the time."""
-    return (os.cpu_count() or 1) + 2
+    """One more than there are processors: tests wait for servers half of the time."""
+    return (os.cpu_count() or 1) + 1
 
 
 def _installations() -> dict[str, Installation]:

@@ -180,6 +180,11 @@ class Load:
         except psycopg.Error as error:
             self.errors.append(error)
 
+    def notice(self) -> None:
+        """Wait until each has lost the server, which is gone."""
+        for thread in self.threads:
+            thread.join(60)
+
     def stop(self) -> None:
         self.stopping.set()
         for thread in self.threads:

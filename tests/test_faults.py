@@ -46,6 +46,7 @@ def test_killed_while_readings_come_and_policies_run(server: Cluster, edition: s
         time.sleep(source.uniform(0.1, 0.4))
         if number % 5:
             server.kill()
+            load.notice()
         else:
             kill_one(server, source)
         load.stop()

@@ -6,7 +6,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 from faults import KINDS, Writer, assert_rollups, assert_stored, by_copy, connected, initialise, run_policies, server, start, today, writers  # noqa: F401
-from verified import run, until
+from verified import make_due, run, until
 
 from scripts.cluster import Cluster
 
@@ -29,15 +29,6 @@ ORPHANS = """select relname from pg_class c join pg_namespace n on n.oid = c.rel
       and not exists (select from _timescaledb_catalog.chunk k where k.table_name = c.relname)
     union all select table_name from _timescaledb_catalog.chunk k
     where to_regclass(format('%I.%I', k.schema_name, k.table_name)) is null"""
-
-
-def make_due(connection: psycopg.Connection, job: int) -> None:
-    """Let the scheduler begin a job at once, whatever it is doing and whatever became of the job before."""
-    connection.execute("select _timescaledb_functions.stop_background_workers()")
-    # TimescaleDB lets a job that was cut off, as by the line above, rest for five minutes, or for as long as it takes to forget that.
-    connection.execute(f"delete from _timescaledb_internal.bgw_job_stat where job_id = {job}")
-    connection.execute(f"select alter_job({job}, next_start => now())")
-    connection.execute("select _timescaledb_functions.start_background_workers()")
 
 
 @pytest.mark.parametrize("how", ["stopped", "killed"])

@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 from conftest import CHECKOUT
 from scripts.cluster import Cluster
-from verified import SOURCES, SPEC, changed, details, dsn, names, own_cluster, run, until, verify, verify_anew  # noqa: F401
+from verified import SOURCES, SPEC, changed, details, dsn, make_due, names, own_cluster, run, until, verify, verify_anew  # noqa: F401
 from verify import behaviour
 from verify.catalog import Catalog
 from verify.checks.behaviour import EXPECTED
@@ -267,9 +267,7 @@ def test_job_that_fails(dsn: str, edition: str) -> None:
 
         # A configuration that the job cannot work with makes it fail; once put back, its last run still has.
         config = connection.execute("select config from timescaledb_information.jobs where job_id = %s", [job]).fetchone()[0]
-        connection.execute("update _timescaledb_catalog.bgw_job set config = config - 'mat_hypertable_id' where id = %s", [job])
-        connection.execute("update _timescaledb_internal.bgw_job_stat set next_start = now() where job_id = %s", [job])
-        connection.execute("select _timescaledb_functions.restart_background_workers()")
+        make_due(connection, job, f"update _timescaledb_catalog.bgw_job set config = config - 'mat_hypertable_id' where id = {job}")
         until(connection, f"select last_run_status = 'Failed' from timescaledb_information.job_stats where job_id = {job}")
         connection.execute("update _timescaledb_catalog.bgw_job set config = %s where id = %s", [json.dumps(config), job])
         results = verify_anew(dsn, "jobs")
