@@ -60,3 +60,10 @@ def test_compression_under_way(dumped, chunk: str) -> None:
 def test_chunks_dropped_under_way(dumped, chunk: str) -> None:
     rows = dumped("select drop_chunks('energy_readings', older_than => interval '60 days')")
     assert {table: count for table, count in rows.items() if re.fullmatch(r"_timescaledb_internal\._hyper_1_\d+_chunk", table)} == {chunk: 700}
+
+
+def test_an_interrupt_in_the_middle_of_a_statement_stays_one(fresh_database: str) -> None:
+    with pytest.raises(KeyboardInterrupt), psycopg.connect(fresh_database, autocommit=True) as session, snapshot.taken(session):
+        # Sent, and its answer not waited for: nothing else can be asked.
+        session.pgconn.send_query(b"select pg_sleep(1)")
+        raise KeyboardInterrupt

@@ -1,7 +1,7 @@
 """One moment of the database, as pg_dump and the digests both see it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 from psycopg import sql
@@ -35,5 +35,6 @@ def taken(session: psycopg.Connection) -> Iterator[str]:
     try:
         yield session.execute("select pg_export_snapshot()").fetchone()[0]
     finally:
-        if not session.closed:
+        # After an interrupt in the middle of a statement, or a lost connection, it is the session's end that rolls back.
+        with suppress(psycopg.Error):
             session.execute("rollback")
