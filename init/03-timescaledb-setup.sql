@@ -1057,16 +1057,22 @@ create or replace trigger environmental_data_history_noted_on_delete
         start_offset => null, end_offset => interval '1 hour', schedule_interval => interval '15 minutes',
         buckets_per_batch => 8760, if_not_exists => true);
 
-    -- Policies of an earlier version, which had no batches; their hours, and whether they run, stay as they are.
+    -- The oldest batch first. Below its watermark a rollup shows what is refreshed and nothing else, and the watermark
+    -- follows the newest bucket there is: with the newest batch first, TimescaleDB's own choice, all other days of a
+    -- backlog would be missing from panels, and from the levels above, until the last batch is done. By alter_job, as
+    -- releases before 2.20 don't know the option. Policies of an earlier version had neither it nor batches; their
+    -- hours, and whether they run, stay as they are.
     do $$
     begin
-        perform alter_job(j.job_id, config => j.config || jsonb_build_object('buckets_per_batch', b.buckets))
+        perform alter_job(j.job_id, config =>
+            jsonb_build_object('buckets_per_batch', b.buckets, 'refresh_newest_first', false) || j.config)
         from timescaledb_information.jobs j
         join _timescaledb_catalog.continuous_agg c on c.mat_hypertable_id = (j.config ->> 'mat_hypertable_id')::integer
         join (values ('_1min$', 1440), ('_15min$', 2880), ('_1hour$', 8760), ('_(1day|daily)$', 3650)) b (suffix, buckets)
           on c.user_view_name ~ ('^(energy_readings|energy_by_carrier|production_data|environmental_data|environmental_degree_days)' || b.suffix)
          and c.user_view_schema = 'public'
-        where j.proc_name = 'policy_refresh_continuous_aggregate' and not j.config ? 'buckets_per_batch';
+        where j.proc_name = 'policy_refresh_continuous_aggregate'
+          and not j.config ?& array['buckets_per_batch', 'refresh_newest_first'];
     end
     $$;
 

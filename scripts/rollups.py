@@ -9,8 +9,11 @@ TRIES, PAUSE = 10, 1
 CLASHES = psycopg.errors.LockNotAvailable, psycopg.errors.ObjectInUse, psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure
 
 
-def refresh_jobs(session: psycopg.Connection) -> dict[str, int]:
-    """Job id of each refresh policy by its rollup: energy first, and each level after the one it is fed from; none on Apache-2."""
+def refresh_jobs(session: psycopg.Connection, only_scheduled: bool = False) -> dict[str, int]:
+    """Job id of each refresh policy by its rollup: energy first, and each level after the one it is fed from; none on Apache-2.
+
+    `only_scheduled` leaves out those that are paused.
+    """
     rows = session.execute(
         """
         select c.view_name, j.job_id
@@ -18,9 +21,10 @@ def refresh_jobs(session: psycopg.Connection) -> dict[str, int]:
         join _timescaledb_catalog.hypertable h on h.id = (j.config ->> 'mat_hypertable_id')::integer
         join timescaledb_information.continuous_aggregates c
           on c.materialization_hypertable_schema = h.schema_name and c.materialization_hypertable_name = h.table_name
-        where j.proc_name = 'policy_refresh_continuous_aggregate'
-        order by c.view_name not like 'energy\\_readings\\_%', h.id
-        """
+        where j.proc_name = 'policy_refresh_continuous_aggregate' and (j.scheduled or not %s)
+        order by c.view_name not like 'energy\\_readings\\_%%', h.id
+        """,
+        [only_scheduled],
     ).fetchall()
     return dict(rows)
 

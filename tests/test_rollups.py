@@ -134,6 +134,20 @@ def test_late_data_is_in_all_levels_after_one_cycle(connection: psycopg.Connecti
 
 
 @pytest.mark.community
+def test_a_backlog_is_whole_while_it_is_refreshed(fresh: psycopg.Connection) -> None:
+    """After every batch, since dashboards and the levels above read meanwhile."""
+    stored = plant(11, days_ago=5, hours=90)
+    store(fresh, stored)
+    fresh.execute("""
+        select alter_job(job_id, config => config || '{"max_batches_per_execution": 1}')
+        from timescaledb_information.jobs where proc_name = 'policy_refresh_continuous_aggregate'""")
+    for _ in range(5):
+        refresh(fresh)
+        assert_rollups(fresh, stored)
+    assert fresh.execute("select count(*) from _timescaledb_catalog.continuous_aggs_watermark where watermark < 0").fetchone()[0] == 0
+
+
+@pytest.mark.community
 def test_upsert_into_a_compressed_chunk(connection: psycopg.Connection) -> None:
     readings = plant(8, 15)
     store(connection, readings)

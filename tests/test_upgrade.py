@@ -105,7 +105,7 @@ cross join lateral enms.machine_figures(array[m.machine_id], m.time, m.time, nul
 alter function enms.later(uuid[], timestamptz, timestamptz, uuid, text, boolean) rename to machine_figures;
 """
 OLDER_COMMUNITY = """
-select alter_job(job_id, config => config - 'buckets_per_batch') from timescaledb_information.jobs
+select alter_job(job_id, config => config - array['buckets_per_batch', 'refresh_newest_first']) from timescaledb_information.jobs
 where proc_name = 'policy_refresh_continuous_aggregate';
 """
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from scripts import rollups
 from scripts.backup import archive, digests, manifest, roles, shell, source, store, swap, verdict
 from scripts.connection import Database
 from scripts.console import Failure, count_step, say, step
@@ -134,6 +135,7 @@ def _verify(copy: Database, content: dict) -> None:
                 session.execute(sql.SQL("refresh materialized view {}").format(sql.Identifier(schema, name)))
             except psycopg.Error as error:
                 say(f"Warning: the materialized view {schema}.{name} can't be filled: {' '.join(str(error).split())}")
+        _refresh(session)
         with step("Analyzing the tables"):
             session.execute("analyze")
     with step("Verifying the restored database"):
@@ -142,6 +144,24 @@ def _verify(copy: Database, content: dict) -> None:
         check, detail = next(iter(new.items()))
         more = f", and {len(new) - 1} more" if len(new) > 1 else ""
         raise store.Damaged(f"the verifier did not pass what was restored, as it did when it was backed up: {check}: {detail}{more}")
+
+
+def _refresh(session: psycopg.Connection) -> None:
+    """Do what the refresh policies had not done yet when the backup was made, one level after the other.
+
+    The scheduler runs all levels at once, and one that is refreshed while the level below it is may lack minutes until its
+    next run.
+    """
+    due = rollups.refresh_jobs(session, only_scheduled=True)
+    if due:
+        with count_step("Refreshing the rollups") as told:
+            refused = {}
+            for done, (name, job) in enumerate(due.items(), 1):
+                if error := rollups.refresh(session, job):
+                    refused[name] = error
+                told(done, len(due))
+        for name, error in refused.items():
+            say(f"Warning: the rollup {name} can't be refreshed, its policy tries again: {' '.join(str(error).split())}")
 
 
 def _clear(session: psycopg.Connection, side: str) -> None:

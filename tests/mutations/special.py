@@ -15,7 +15,8 @@ def changes(spec: Spec, sources: Sources) -> Iterator[Change]:
     yield Change("rollup rebuilt otherwise", f"definition of {DAILY}", "19.0", f"""drop materialized view {DAILY};
         create materialized view {DAILY} with (timescaledb.continuous, timescaledb.materialized_only = false) as
         {select.replace('18.0 -', '19.0 -')} with no data;
-        select public.add_continuous_aggregate_policy('{DAILY}', null, interval '1 day', interval '1 hour', buckets_per_batch => 3650);
+        select public.add_continuous_aggregate_policy('{DAILY}', null, interval '1 day', interval '1 hour', buckets_per_batch => 3650,
+            refresh_newest_first => false);
         grant select on {DAILY} to enms_reader""", community=True, also=(f"comments of {DAILY}",))  # fmt: skip
     yield Change("rollup a plain view", f"rollup {DAILY}", "not a continuous aggregate", f"drop materialized view {DAILY}; "
                  f"create view {DAILY} as {select}; grant select on {DAILY} to enms_reader", community=True)  # fmt: skip

@@ -70,6 +70,7 @@ def _policy(check: str, kind: str, target: str) -> Iterator[Change]:
         yield configured(f"policy's {name}", name, f"""config || '{{"{name}": "11 days"}}'""")
     if kind == REFRESH:
         yield configured("policy's buckets_per_batch", "buckets_per_batch", "config - 'buckets_per_batch'")
+        yield configured("policy's order of batches", "newest first", "config - 'refresh_newest_first'")
     yield configured("policy's further options", "m_option", """config || '{"m_option": 1}'""")
     for what, named, option in (
         ("policy's schedule", "every", "schedule_interval => interval '11 days'"),

@@ -61,6 +61,8 @@ def _expected(context: Context, kind: str, target: str) -> dict[str, str]:
     if kind == REFRESH:
         declared = context.spec.rollups[target]
         own = {key: str(declared.get(key, "none")) for key in ("start_offset", "end_offset", "buckets_per_batch")}
+        # Newest first, TimescaleDB's default, a rollup lacks the other batches until the last of them is done.
+        own["batches"] = "oldest first"
         every = declared["refresh_every"]
     else:
         declared = context.spec.compressed[target]
@@ -78,6 +80,7 @@ def _found(context: Context, kind: str, job: dict) -> dict[str, str]:
             "start_offset": duration(job["start_seconds"]),
             "end_offset": duration(job["end_seconds"]),
             "buckets_per_batch": str(job["batch"] or "none"),
+            "batches": "newest first" if job["newest_first"] else "oldest first",
         },
         COMPRESS: {"compress_after": duration(job["compress_seconds"])},
         DROP: {"drop_after": duration(job["drop_seconds"])},
