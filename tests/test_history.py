@@ -5,6 +5,7 @@ import csv
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -360,6 +361,87 @@ def test_a_killed_import_goes_on(fresh_database: str, fresh: psycopg.Connection,
     assert state(fresh) == after and len(after[0]) == 720
 
 
+def mixed_file(write, days: int = 6) -> Path:
+    """Two machines' quarter-hours, the last days past the horizon of history, with lines of every kind that is left out."""
+    begin = NOW - timedelta(days=days + 48)
+    lines = [
+        f"{machine},{(begin + timedelta(minutes=15 * n)).isoformat()},{n % 37},{'x' if n % 97 == 5 else -1 if n % 89 == 7 else n % 11}"
+        for n in range(96 * days)
+        for machine in ("HVAC-Main", "HVAC-EU-North")
+    ]
+    # Of one that comes again, and of one that comes again with another value.
+    return write("machine,time,power_kw,energy_kwh\n" + "\n".join([*lines, lines[200], lines[301].rpartition(",")[0] + ",99"]) + "\n")
+
+
+def test_two_sessions_do_what_one_does(fresh_database: str, fresh: psycopg.Connection, write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = mixed_file(write)
+    results = []
+    for shared in work.SHARED, 1:
+        monkeypatch.setattr(work, "SHARED", shared)
+        fresh.execute("delete from energy_readings")
+        refresh(fresh)
+        said = [load(fresh_database, path, *arguments, code=1) for arguments in (["--dry-run"], [], [])]
+        told = [[line for line in text.splitlines() if "done in" not in line and not line.startswith("Time:")] for text in said]
+        results.append((told, path.with_name("readings.csv.rejects.csv").read_text(), state(fresh)))
+    assert results[0] == results[1]
+    with open(path) as file:
+        rows = [row for row in csv.DictReader(file) if row["energy_kwh"] not in ("x", "-1")]
+    values: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        values.setdefault((row["machine"], row["time"]), set()).add(row["energy_kwh"])
+    sound = [Decimal(*found) for found in values.values() if len(found) == 1]
+    assert f"1,154 rows: {len(sound):,} inserted" in said[1] and f"{len(sound) + 1:,} the same" in said[2]
+    assert sum(row[4] for row in state(fresh)[0]) == sum(sound) and len(state(fresh)[0]) == len(sound) == 1125
+
+
+@pytest.mark.one_edition
+def test_what_ends_one_of_two_sessions_ends_both(fresh_database: str, fresh: psycopg.Connection, write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = mixed_file(write)
+    monkeypatch.setattr(work, "SHARED", 1)
+    monkeypatch.setattr(writing, "SLICE", 200)
+    day = NOW - timedelta(days=50)
+    fresh.execute(f"""
+        create function refuse_day() returns trigger language plpgsql as $$
+        begin
+            if exists (select from new_rows where time::date = '{day.date()}') then raise 'no such day'; end if;
+            if exists (select from new_rows where time::date = '{day.date()}'::date - 1) then perform pg_sleep(60); end if;
+            return null;
+        end $$;
+        create trigger refuse_day after insert on energy_readings referencing new table as new_rows for each statement execute function refuse_day()""")
+    with contextlib.redirect_stdout(io.StringIO()) as said, pytest.raises(Failure, match="the database refused: no such day"):
+        options = cli.parse([str(path)])
+        cli.settle(options)
+        work.run(options, Database(read_dsn(fresh_database), None))
+    rows = fresh.execute("select count(*) from energy_readings").fetchone()[0]
+    assert f"{rows:,} of 1,125 rows are in; the same command goes on from there" in said.getvalue()
+    assert fresh.execute("select count(*) from pg_stat_activity where application_name = 'enms import' and state = 'active'").fetchone()[0] == 0
+    fresh.execute("drop trigger refuse_day on energy_readings")
+    assert f"{1125 - rows:,} inserted, 0 changed, {rows + 1:,} the same" in load(fresh_database, path, code=1)
+
+
+@pytest.mark.one_edition
+def test_an_interrupt_ends_both_sessions(fresh_database: str, fresh: psycopg.Connection, write) -> None:
+    path = mixed_file(write)
+    program = "import sys; from scripts.history import cli, work, writing; work.SHARED, writing.SLICE = 1, 200; sys.exit(cli.main(sys.argv[1:]))"
+    fresh.execute("""
+        create function wait() returns trigger language plpgsql as 'begin perform pg_sleep(60); return null; end';
+        create trigger wait after insert on energy_readings for each statement execute function wait()""")
+    running = subprocess.Popen(
+        [sys.executable, "-c", program, str(path)], cwd=CHECKOUT, env=environment(fresh_database), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # What a shell starts behind it is deaf to SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    while fresh.execute("select count(*) from pg_stat_activity where application_name = 'enms import' and wait_event = 'PgSleep'").fetchone()[0] < 2:
+        assert running.poll() is None
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    said, complained = running.communicate(timeout=60)
+    assert running.returncode == 130 and complained == "error: interrupted\n", said + complained
+    assert "0 of 1,125 rows are in; the same command goes on from there" in said
+    fresh.execute("drop trigger wait on energy_readings")
+    assert "1,125 inserted" in load(fresh_database, path, code=1)
+
+
 @pytest.mark.community
 def test_readings_in_compressed_chunks_are_corrected(empty: psycopg.Connection, database: str, write) -> None:
     rows = "".join(f"{(NOW - timedelta(days=10) + timedelta(minutes=n)).isoformat()},{{}},1\n" for n in range(50))
@@ -370,13 +452,22 @@ def test_readings_in_compressed_chunks_are_corrected(empty: psycopg.Connection, 
     assert sum(power for _, power, _ in readings(empty)) == 253
 
 
-def test_a_collectors_role_may_import(empty: psycopg.Connection, database: str, edition: str, write) -> None:
+@pytest.mark.parametrize("sessions", [1, 2])
+def test_a_collectors_role_may_import(empty: psycopg.Connection, database: str, edition: str, write, sessions: int, monkeypatch: pytest.MonkeyPatch) -> None:
     empty.execute("create role history_collector login password 'collector' in role enms_ingest")
     try:
         path = write("time,kWh\n2026-10-01T00:00Z,1\n2026-10-01T00:15Z,1\n")
-        said = run(psycopg.conninfo.make_conninfo(database, user="history_collector", password="collector"), path, "--machine", HVAC)
+        dsn = psycopg.conninfo.make_conninfo(database, user="history_collector", password="collector")
+        if sessions == 1:
+            said = run(dsn, path, "--machine", HVAC)
+        else:
+            monkeypatch.setattr(work, "SHARED", 1)
+            said = load(dsn, path, "--machine", HVAC)
         assert "2 inserted" in said and ("their policies do" in said) == (edition == "community")
     finally:
+        # A session that is closed takes a moment to give back its tables.
+        while empty.execute("select count(*) from pg_stat_activity where usename = 'history_collector'").fetchone()[0]:
+            time.sleep(0.05)
         empty.execute("drop role history_collector")
 
 

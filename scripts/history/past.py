@@ -23,14 +23,19 @@ def refuse(
     found = 0
     try:
         for rollup, whose, carrier in _rollups(staged.table.kind):
+            within = f"{whose} and time >= '{begin.isoformat()}' and time < '{end.isoformat()}'"
             minutes = _differing(session, staged, rollup, whose, carrier, {"begin": begin, "end": end}, upsert)
-            for bucket, machine, energy_type in minutes:
-                found += staging.refuse(
-                    session,
-                    f"select line, '{REASON}' from pg_temp.staging where machine_id = '{machine}' and {whose}"
-                    f" and time >= '{bucket.isoformat()}' and time < '{bucket.isoformat()}'::timestamptz + interval '1 minute'"
-                    + (f" and energy_type = {psycopg.sql.Literal(energy_type).as_string(session)}" if carrier else ""),
-                )
+            session.execute("drop table if exists pg_temp.differing")
+            session.execute("create temp table differing (bucket timestamptz, machine_id uuid, energy_type text)")
+            with session.cursor().copy("copy pg_temp.differing from stdin") as rows:
+                for minute in minutes:
+                    rows.write_row(minute)
+            same = f" and s.{carrier} = d.{carrier}" if carrier else ""
+            found += staging.refuse(
+                session,
+                f"select s.line, '{REASON}' from (select * from pg_temp.staging where {within}) s join pg_temp.differing d"
+                f" on d.bucket = public.time_bucket('1 minute', s.time) and d.machine_id = s.machine_id{same}",
+            )
     except psycopg.errors.InsufficientPrivilege:
         raise Failure(f"{str(error).splitlines()[0]}; import as the owner to leave such minutes out") from None
     return found

@@ -36,11 +36,11 @@ class Plan:
         """Columns of the file that are read."""
         return sorted({position for column in self.columns.values() for position in column.positions})
 
-    def carriers(self, session: psycopg.Connection) -> tuple[bool, bool]:
+    def carriers(self, sessions: list[psycopg.Connection]) -> tuple[bool, bool]:
         """Whether there is electricity in staging, and whether anything else."""
         if self.staged.table.kind != "energy":
             return False, False
-        types = [name for (name,) in session.execute("select distinct energy_type from pg_temp.quarters").fetchall()]
+        types = [name for session in sessions for (name,) in session.execute("select distinct energy_type from pg_temp.quarters").fetchall()]
         return any(name in ELECTRICITY for name in types), any(name not in ELECTRICITY for name in types)
 
 

@@ -5,20 +5,26 @@ import os
 from pathlib import Path
 
 import polars as pl
-import psycopg
 
+from scripts.history.sessions import Sessions
 from scripts.history.source import Source
 
 
-def collect(session: psycopg.Connection, refused: list[pl.DataFrame]) -> int:
+def collect(sessions: Sessions, refused: list[pl.DataFrame]) -> int:
     """Lines refused so far, by the file and by the database."""
-    return sum(part.height for part in refused) + session.execute("select count(*) from pg_temp.refused").fetchone()[0]
+    there = (session.execute("select count(*) from pg_temp.refused").fetchone()[0] for session in sessions.every)
+    return sum(part.height for part in refused) + sum(there)
 
 
-def write(session: psycopg.Connection, source: Source, path: Path, refused: list[pl.DataFrame]) -> Path | None:
+def _there(sessions: Sessions, reason: str) -> list[tuple[int, str]]:
+    """Line and reason of what the database refused."""
+    return [row for session in sessions.every for row in session.execute(f"select line, {reason} from pg_temp.refused").fetchall()]
+
+
+def write(sessions: Sessions, source: Source, path: Path, refused: list[pl.DataFrame]) -> Path | None:
     """Write the file; without rejects one of an earlier run is removed, and None returned."""
     reasons = {line: reason for part in refused for line, reason in part.iter_rows()}
-    reasons.update(session.execute("select line, reason from pg_temp.refused").fetchall())
+    reasons.update(_there(sessions, "reason"))
     if not reasons:
         path.unlink(missing_ok=True)
         return None
@@ -42,10 +48,10 @@ def is_free(path: Path) -> bool:
         return file.readline().strip() == b"line,reason,content"
 
 
-def most(session: psycopg.Connection, refused: list[pl.DataFrame], limit: int = 5) -> list[tuple[str, int, int]]:
+def most(sessions: Sessions, refused: list[pl.DataFrame], limit: int = 5) -> list[tuple[str, int, int]]:
     """The commonest reasons: text, lines, and the first of them."""
     own = pl.concat(refused).with_columns(pl.col("reason").str.replace("'.*'", "'...'")) if refused else pl.DataFrame(schema={"line": pl.Int64, "reason": pl.String})
-    there = session.execute("select line, regexp_replace(reason, 'line \\d+$', 'line ...') from pg_temp.refused").fetchall()
+    there = _there(sessions, "regexp_replace(reason, 'line \\d+$', 'line ...')")
     every = pl.concat([own, pl.DataFrame(there, schema={"line": pl.Int64, "reason": pl.String}, orient="row")])
     grouped = every.group_by("reason").agg(pl.len().alias("lines"), pl.col("line").min()).sort(["lines", "line"], descending=[True, False])
     return list(grouped.head(limit).iter_rows())

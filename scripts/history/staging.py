@@ -157,9 +157,21 @@ def check(session: psycopg.Connection, staged: Staged) -> None:
 
 def figures(session: psycopg.Connection, table: Table) -> dict:
     """Rows, range and, for energy, the sum in kWh and the highest quarter-hour of what is in staging."""
-    names, measures = ["rows", "first", "last", "machines"], ""
+    names, measures = ["rows", "first", "last"], ""
     if table.kind == "energy":
         names += ["energy", "peak", "peak_time"]
         measures = ", sum(energy), (array_agg(power order by power desc, quarter))[1], (array_agg(quarter order by power desc, quarter))[1]"
-    row = session.execute(f"select sum(rows)::bigint, min(first), max(last), count(distinct machine_id){measures} from pg_temp.quarters").fetchone()
+    row = session.execute(f"select sum(rows)::bigint, min(first), max(last){measures} from pg_temp.quarters").fetchone()
     return dict(zip(names, row, strict=True))
+
+
+def together(parts: list[dict]) -> dict:
+    """The figures of all sessions from those of each; `rows` is None where there are none."""
+    whole = [part for part in parts if part["rows"]]
+    if not whole:
+        return parts[0]
+    found = {"rows": sum(part["rows"] for part in whole), "first": min(part["first"] for part in whole), "last": max(part["last"] for part in whole)}
+    if "energy" in whole[0]:
+        highest = min(whole, key=lambda part: (-part["peak"], part["peak_time"]))
+        found |= {"energy": sum(part["energy"] for part in whole), "peak": highest["peak"], "peak_time": highest["peak_time"]}
+    return found

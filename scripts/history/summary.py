@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import psycopg
 from rich.console import Console
 from rich.table import Table
 
@@ -13,6 +12,7 @@ from scripts.console import say
 from scripts.history.plan import Plan
 from scripts.history.progress import rate
 from scripts.history.register import Increments
+from scripts.history.sessions import Sessions
 from scripts.history.writing import Written
 
 FORM = "%Y-%m-%d %H:%M:%S"
@@ -31,10 +31,11 @@ def register(found: Increments) -> None:
         say(f"Register: the first reading of each machine has no increment, so {found.first} is not written")
 
 
-def first_rows(session: psycopg.Connection, chosen: Plan) -> None:
+def first_rows(sessions: Sessions, chosen: Plan) -> None:
     """How the first rows of the file were read."""
     names = [name for name in chosen.staged.names if name not in ("machine_id", "source")]
-    rows = session.execute(f"select line, {', '.join(names)} from pg_temp.staging order by line limit {SHOWN}").fetchall()
+    query = f"select line, {', '.join(names)} from pg_temp.staging order by line limit {SHOWN}"
+    rows = sorted((row for session in sessions.every for row in session.execute(query)), key=lambda row: row[0])[:SHOWN]
     console = Console()
     table = Table(title="The first rows as they were read", title_justify="left")
     for name in ["line", *names]:

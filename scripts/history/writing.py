@@ -1,7 +1,8 @@
 """From staging into the table, in slices of whole days, each a transaction that can be done again."""
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,6 +12,7 @@ from psycopg import errors
 from scripts.console import Failure
 from scripts.history import past
 from scripts.history.staging import Staged
+from scripts.history.target import Table
 
 # Rows of a slice. History is rolled up day by day as a slice is committed, so of days it holds a month's.
 SLICE, DAYS = 250_000, 31
@@ -18,6 +20,18 @@ TRIES = 5
 DAY = timedelta(days=1)
 # Another session stood in the way: the slice is done again.
 AGAIN = errors.DeadlockDetected, errors.LockNotAvailable, errors.SerializationFailure, errors.UniqueViolation
+
+# Of a day without one; chunks begin at multiples of their width since 1970.
+CREATE_CHUNK = """
+select _timescaledb_functions.create_chunk(%(table)s::regclass, jsonb_build_object(d.column_name, jsonb_build_array(c.start, c.start + d.width)))
+from (select column_name, (extract(epoch from time_interval) * 1000000)::bigint as width from timescaledb_information.dimensions
+      where format('%%I.%%I', hypertable_schema, hypertable_name)::regclass = %(table)s::regclass) d
+cross join lateral (select floor(extract(epoch from %(day)s) * 1000000 / d.width)::bigint * d.width as start) c
+where not exists (
+    select from timescaledb_information.chunks h
+    where format('%%I.%%I', h.hypertable_schema, h.hypertable_name)::regclass = %(table)s::regclass
+      and h.range_start <= %(day)s and h.range_end > %(day)s)
+"""
 
 
 @dataclass
@@ -35,9 +49,25 @@ class Written:
         return self.inserted + self.changed + self.same + self.closed
 
 
+def total(parts: Iterable[Written]) -> Written:
+    """The counts of all sessions in one."""
+    whole = Written()
+    for part in parts:
+        whole = Written(whole.inserted + part.inserted, whole.changed + part.changed, whole.same + part.same, whole.closed + part.closed)
+    return whole
+
+
 def days(session: psycopg.Connection) -> list[tuple[datetime, int]]:
     """UTC days in staging and their rows, in the order of time."""
     return session.execute("select date_trunc('day', quarter), sum(rows)::bigint from pg_temp.quarters group by 1 order by 1").fetchall()
+
+
+def create_chunks(session: psycopg.Connection, table: Table, counted: Iterable[list[tuple[datetime, int]]]) -> None:
+    """Make the chunks of these days. A session that makes one as it writes keeps all others from it until its slice is committed."""
+    for day, _ in sorted(day for some in counted for day in some):
+        # Whoever may not is no worse off than without: the sessions write one after the other where chunks are new.
+        with contextlib.suppress(psycopg.Error):
+            session.execute(CREATE_CHUNK, {"table": f"public.{table.name}", "day": day})
 
 
 def slices(counted: list[tuple[datetime, int]]) -> list[tuple[datetime, datetime, int]]:
@@ -52,7 +82,7 @@ def slices(counted: list[tuple[datetime, int]]) -> list[tuple[datetime, datetime
 
 
 def write(
-    session: psycopg.Connection, staged: Staged, replace: bool, in_order: bool, told: Callable[[int, int], None], written: Written
+    session: psycopg.Connection, staged: Staged, replace: bool, in_order: bool, told: Callable[[], None], written: Written
 ) -> None:
     """Upsert all of staging, slice by slice; `written` counts along, so that it holds when this is broken off.
 
@@ -80,7 +110,7 @@ def write(
         written.changed += changed
         written.closed += closed
         written.same += rows - new - changed - closed
-        told(written.done, written.done)
+        told()
 
 
 def dry(session: psycopg.Connection, staged: Staged) -> Written:
