@@ -11,6 +11,7 @@ from scripts import server
 from scripts.backup import store, swap
 from scripts.bench import plant
 from scripts.guide import pages
+from scripts.history import work
 from verify import spec
 from verify.checks import jobs
 from verify.result import ExitCode
@@ -84,6 +85,7 @@ def figures() -> set[str]:
         f"none {minutes(jobs.SCHEDULER_SLACK)} after",
         f"more than {future} in the future",
         f"lies in {year}",
+        f"above {work.SHARED >> 20} MB",
         f"every {plant.INTERVAL} s",
         f"ends with {ExitCode.DRIFT.value}",
         f"ends with {ExitCode.DRIFT.value}, with {ExitCode.USAGE.value} for",
