@@ -219,6 +219,17 @@ def test_a_meters_register(empty: psycopg.Connection, database: str, write) -> N
     assert "the register falls to 0 and comes back" in Path(re.search("Rejected lines: (.*)", said)[1]).read_text()
 
 
+@pytest.mark.one_edition
+@pytest.mark.parametrize("stray", [7000, 3000, 1200])
+def test_a_register_read_wrongly_for_once(empty: psycopg.Connection, database: str, write, stray: int) -> None:
+    values = [1000, 1010, stray, 1030, 1040, 1050, 1060, 1070]
+    path = write("time;register_kwh\n" + "\n".join(f"2026-10-01T0{n // 4}:{n % 4 * 15:02}Z;{value}" for n, value in enumerate(values)))
+    said = load(database, path, "--machine", HVAC, "--register", "register_kwh", code=1)
+    assert "Energy: 70 kWh" in said and "1 rejected" in said and "reset" not in said
+    assert f"the register rises to {stray} and comes back: it is left out" in path.with_name("readings.csv.rejects.csv").read_text()
+    assert [energy for _, _, energy in readings(empty)] == [10, 20, 10, 10, 10, 10]
+
+
 def test_production_and_environment_of_several_machines(empty: psycopg.Connection, database: str, write) -> None:
     day = "2026-10-01T10:00:00Z"
     production = write(f'machine,time,production_count,operating_mode\n"Conveyor-A",{day},12,running\nHVAC-Main,{day},3,sleeping\nNobody,{day},3,idle\n')

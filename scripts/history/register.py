@@ -14,6 +14,36 @@ MOST_FALLS = 20
 # A rollover happens in the last hundredth of the register, unless its width is given.
 NEAR_END = Decimal("0.99")
 BACK_WITHIN = 96
+# Values that a meter shows for a few readings, after which it goes on from where it was: 0 while it is cut off, or a number that
+# was read wrongly. What goes there in one step comes back in one.
+FALLS = f"""
+with falls as (select * from pg_temp.ordered where register < before),
+back as (
+    select f.machine_id, f.energy_type, f.time, b.time as until
+    from falls f cross join lateral (
+        select o.time, o.register, o.before from pg_temp.ordered o
+        where o.machine_id = f.machine_id and o.energy_type = f.energy_type and o.time > f.time
+        order by o.time limit {BACK_WITHIN}) b
+    where b.register >= f.before and b.before < f.before and b.register - b.before >= 0.9 * (f.before - f.register))
+select distinct o.line, 'the register falls to ' || trim_scale(o.register) || ' and comes back: it is left out'
+from pg_temp.ordered o join back b on b.machine_id = o.machine_id and b.energy_type = o.energy_type
+where o.time >= b.time and o.time < b.until"""
+# A rise has to be far out of what the meter counts, or it is a reset that follows soon upon another.
+RISES = f"""
+with falls as (select * from pg_temp.ordered where register < before),
+usual as (select percentile_disc(0.5) within group (order by register - before) as step from pg_temp.ordered where register > before),
+rise as (
+    select f.machine_id, f.energy_type, r.time, f.time as until
+    from falls f cross join lateral (
+        select o.time, o.register, o.before from pg_temp.ordered o
+        where o.machine_id = f.machine_id and o.energy_type = f.energy_type and o.time < f.time
+        order by o.time desc limit {BACK_WITHIN}) r
+    cross join usual u
+    where r.before <= f.register and r.register > f.register and r.register - r.before >= 0.9 * (f.before - f.register)
+      and r.register - r.before > 10 * u.step)
+select distinct o.line, 'the register rises to ' || trim_scale(o.register) || ' and comes back: it is left out'
+from pg_temp.ordered o join rise r on r.machine_id = o.machine_id and r.energy_type = o.energy_type
+where o.time >= r.time and o.time < r.until"""
 
 
 @dataclass
@@ -37,11 +67,15 @@ def turn(session: psycopg.Connection, staged: Staged, width: Decimal | None, int
     readings, falls = session.execute("select count(*), count(*) filter (where register < before) from pg_temp.ordered").fetchone()
     if falls > MOST_FALLS and falls * 50 > readings:
         raise Failure(f"the register falls {falls:,} times in {readings:,} readings: it is no meter's register; map the column to energy_kwh", code=2)
-    refused = _out_and_back(session)
-    if refused:
-        _order(session)
+    refused = 0
+    # What rises first: after it nothing is left that a fall before it would seem to come back to.
+    for strays in RISES, FALLS:
+        if left_out := staging.refuse(session, strays):
+            refused += left_out
+            _order(session)
+    # Of three increments in four, since the largest may be what is wrong.
     usual = session.execute(
-        "select coalesce(percentile_cont(0.99) within group (order by register - before), 0)::numeric from pg_temp.ordered where register > before"
+        "select coalesce(percentile_disc(0.75) within group (order by register - before), 0)::numeric from pg_temp.ordered where register > before"
     ).fetchone()[0]
     session.execute("alter table pg_temp.ordered add column added numeric")
     for line, now, before in session.execute("select line, register, before from pg_temp.ordered where register < before order by line").fetchall():
@@ -77,23 +111,4 @@ def _order(session: psycopg.Connection) -> None:
     session.execute(
         "create temp table ordered as select line, time, machine_id, energy_type, register, lag(register) over w as before, lag(time) over w as since"
         " from pg_temp.staging window w as (partition by machine_id, energy_type order by time)"
-    )
-
-
-def _out_and_back(session: psycopg.Connection) -> int:
-    """Refuse values that a meter shows for a few readings and then goes on from where it was, as 0 while it is cut off."""
-    return staging.refuse(
-        session,
-        f"""
-        with falls as (select * from pg_temp.ordered where register < before),
-        back as (
-            select f.machine_id, f.energy_type, f.time, f.before, b.time as until
-            from falls f cross join lateral (
-                select o.time, o.register, o.before from pg_temp.ordered o
-                where o.machine_id = f.machine_id and o.energy_type = f.energy_type and o.time > f.time
-                order by o.time limit {BACK_WITHIN}) b
-            where b.register >= f.before and b.before < f.before and b.register - b.before >= 0.9 * (f.before - f.register))
-        select distinct o.line, 'the register falls to ' || trim_scale(o.register) || ' and comes back: it is left out'
-        from pg_temp.ordered o join back b on b.machine_id = o.machine_id and b.energy_type = o.energy_type
-        where o.time >= b.time and o.time < b.until""",
     )
