@@ -138,9 +138,24 @@ def test_clocks_go_back(empty: psycopg.Connection, database: str, write) -> None
 
 
 @pytest.mark.one_edition
+def test_a_time_that_has_come_again_is_of_the_second_pass(empty: psycopg.Connection, database: str, write) -> None:
+    times = [f"25.10.2026 {clock}" for clock in ("02:00", "02:15", "02:15", "02:45", "03:00")]
+    load(database, write(local(*times)), "--machine", "HVAC-EU-North")
+    assert [at for at, _ in hours(empty)] == ["25 00:00", "25 00:15", "25 01:15", "25 01:45", "25 02:00"]
+
+
+@pytest.mark.one_edition
+@pytest.mark.parametrize("numbers", [("987.000", "1.023"), ("0.5", "987", "1.023"), ("1500", "987", "1.023"), ("987", "1.0", "1.023")])
+def test_decimal_points_that_can_be_nothing_else(empty: psycopg.Connection, database: str, write, numbers: tuple[str, ...]) -> None:
+    lines = [f"2026-10-01 00:{n * 15:02};{number}" for n, number in enumerate(numbers)]
+    load(database, write("time;power (kW)\n" + "\n".join(lines)), "--machine", HVAC, "--zone", "UTC")
+    assert [power for _, power, _ in readings(empty)] == [Decimal(number) for number in numbers]
+
+
+@pytest.mark.one_edition
 def test_clocks_go_back_and_each_time_is_there_once(empty: psycopg.Connection, database: str, write) -> None:
     said = load(database, write(local("25.10.2026 01:30", "25.10.2026 02:30", "25.10.2026 03:30")), "--machine", "HVAC-EU-North")
-    assert "1 readings at times that could be either are read as summer time" in said
+    assert "1 reading at a time that could be either is read as summer time" in said
     assert [at for at, _ in hours(empty)] == ["24 23:30", "25 00:30", "25 02:30"]
 
 
@@ -271,6 +286,8 @@ def test_settings_in_a_file_and_power_alone(empty: psycopg.Connection, database:
     ("time,kWh\n13/2/2026,1\n2/13/2026,1\n", [], "one has the day first, the other the month"),
     ("time;kWh\n2026-10-01;1.234,5\n", [], "without thousands separators"),
     ("time;kWh\n2026-10-01;1,234\n", [], "may be 1.234 or 1234"),
+    ("time;power (W)\n2026-10-01 00:00;987\n2026-10-01 00:15;1.023\n", [], "line 3 has '1.023', which may be 1.023 or 1023: say --decimal point"),
+    ("time,kWh\n2026-10-01,1\n", ["--energy-type", ""], "--energy-type: name the carrier, as natural_gas"),
     ("time;kWh\n2026-10-01;1,5\n2026-10-02;1.5\n", [], "say which sign parts the decimals"),
     ("time,kWh\n2026-10-01,1\n", [], "the interval can't be told from fewer than two readings"),
     ("time,kWh\n2026-10-01,1\n", ["--zone", "Mars/Base"], "--zone Mars/Base: there is no such time zone"),
@@ -335,6 +352,7 @@ def test_minutes_past_retention(fresh_database: str, fresh: psycopg.Connection, 
     said = load(fresh_database, file(other), "--machine", HVAC, code=1)
     assert "61 rows: 59 inserted, 0 changed, 0 the same, 2 rejected" in said and "2 x past retention" in said
     assert stored() == [*rows, other[-1]]
+    assert "Energy: 59 kWh\n" in said and "Highest quarter-hour: 70.000 kW" in said, "of what is in"
     assert fresh.execute("select sum(total_readings) from energy_readings_1day").fetchone()[0] == 61
     fresh.execute("select drop_chunks('energy_readings', older_than => interval '90 days')")
     load(fresh_database, file(other[:2]), "--machine", HVAC, "--replace-past-retention")

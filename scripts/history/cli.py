@@ -69,6 +69,8 @@ def settle(options: argparse.Namespace) -> None:
     for name, choices in ("kind", ("energy", "production", "environment")), ("decimal", ("comma", "point")):
         if getattr(options, name) not in (None, *choices):
             raise Failure(f"{options.columns}: {name} is one of {', '.join(choices)}", code=2)
+    if options.energy_type == "":
+        raise Failure("--energy-type: name the carrier, as natural_gas", code=2)
     if options.interval is not None and not options.interval > 0:
         raise Failure("--interval: a number of seconds above 0", code=2)
     if options.delimiter:

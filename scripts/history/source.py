@@ -62,7 +62,8 @@ class Source:
         while True:
             piece = self.file.read(BLOCK)
             read += len(piece)
-            end = not piece
+            # So that a last line without its end is in one block with those before it.
+            end = len(piece) < BLOCK
             try:
                 # Decoding finds what is not text; UTF-8 itself goes on as it is.
                 text = decoder.decode(piece, final=end)

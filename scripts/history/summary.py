@@ -2,6 +2,7 @@
 
 import argparse
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,10 @@ from scripts.history.writing import Written
 
 FORM = "%Y-%m-%d %H:%M:%S"
 SHOWN = 5
+# More digits than any measure is kept with.
+PLACES = 9
+# No machine draws this many times its rated power over a quarter-hour.
+FAR_ABOVE = 3
 
 
 def register(found: Increments) -> None:
@@ -41,18 +46,26 @@ def first_rows(sessions: Sessions, chosen: Plan) -> None:
     for name in ["line", *names]:
         table.add_column("time, UTC" if name == "time" else name, overflow="fold")
     for row in rows:
-        table.add_row(*(value.strftime(FORM) if isinstance(value, datetime) else "" if value is None else f"{value}" for value in row))
+        table.add_row(*map(_text, row))
     console.print(table)
 
 
+def _text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.strftime(FORM)
+    if isinstance(value, Decimal):
+        return f"{round(value, PLACES).normalize():f}"
+    return "" if value is None else f"{value}"
+
+
 def show(
-    chosen: Plan, options: argparse.Namespace, found: dict, written: Written, rejected: int, equal: int, empty: int,
+    chosen: Plan, options: argparse.Namespace, found: dict, electricity: bool, written: Written, rejected: int, equal: int, empty: int,
     place: Path | None, reasons: list[tuple[str, int, int]], seconds: float,
 ) -> None:
     """Rows by what became of them, their range and energy, and what to do next."""
-    rows = (found["rows"] or 0) + rejected - written.closed + equal
+    rows = (found["rows"] or 0) + rejected + equal
     told = [f"{written.inserted:,} inserted", f"{written.changed:,} changed", f"{written.same + equal:,} the same", f"{rejected:,} rejected"]
-    say(f"{'Dry run, nothing is written: ' if options.dry_run else ''}{rows:,} rows: {', '.join(told)}")
+    say(f"{'Dry run, nothing is written: ' if options.dry_run else ''}{rows:,} row{'s' * (rows != 1)}: {', '.join(told)}")
     if equal:
         say(f"Repeated: {equal:,} line{'s' * (equal > 1)} of the file say the same as another")
     if empty:
@@ -66,6 +79,9 @@ def show(
         if found.get("energy") is not None:
             say(f"Energy: {found['energy'].normalize():,f} kWh")
             say(f"Highest quarter-hour: {found['peak'].normalize():,.3f} kW, at {_at(found['peak_time'], zone)} {chosen.zone}")
+            rated = chosen.machine.rated_power_kw if chosen.machine and electricity else 0
+            if rated and found["peak"] > FAR_ABOVE * rated:
+                say(f"Note: that is {found['peak'] / rated:,.0f} times the machine's rated power of {rated.normalize():f} kW: is the unit, or the machine, another one?")
     if place:
         say(f"Rejected lines: {place}")
         for reason, lines, line in reasons:
@@ -75,7 +91,7 @@ def show(
         if any(" does not exist in " in reason for reason, _, _ in reasons):
             say("  If the file's clock knows no summer time, name its zone by --zone, as Etc/GMT-1 for UTC+1")
     say(f"Time: {seconds:.1f} s, {rate(rows, seconds)}")
-    if found["rows"] and not options.dry_run:
+    if found["rows"] and electricity and not options.dry_run:
         say(f"Next: {_next(chosen, found)}")
 
 

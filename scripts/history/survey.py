@@ -66,7 +66,7 @@ def survey(
         seen.rows += frame.height
         for name in numbers:
             if f"c{columns[name].positions[0]}" in frame.columns:
-                seen.decimals.look(frame["line"], text_of(frame, columns[name]))
+                seen.decimals.look(name, frame["line"], text_of(frame, columns[name]))
         if "machine_id" in columns:
             seen.labels.update(text_of(frame, columns["machine_id"]).drop_nulls().unique())
         part = frame.with_columns(text_of(frame, columns["time"]))

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 
 import psycopg
 
@@ -62,12 +63,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine with its factory's name and time zone."""
+    """A machine with its factory's name and time zone, and its rated power, kW."""
 
     id: str
     name: str
     factory: str
     zone: str
+    rated_power_kw: Decimal
 
 
 def read_table(session: psycopg.Connection, kind: str) -> Table:
@@ -110,9 +112,9 @@ def read_table(session: psycopg.Connection, kind: str) -> Table:
 def read_machines(session: psycopg.Connection) -> list[Machine]:
     """Every machine, with its factory."""
     rows = session.execute(
-        "select m.id::text, m.name, f.name, f.timezone from public.machines m join public.factories f on f.id = m.factory_id order by f.name, m.name"
+        "select m.id::text, m.name, f.name, f.timezone, m.rated_power_kw from public.machines m join public.factories f on f.id = m.factory_id order by f.name, m.name"
     ).fetchall()
-    return [Machine(id, name, factory, zone or "UTC") for id, name, factory, zone in rows]
+    return [Machine(id, name, factory, zone or "UTC", rated) for id, name, factory, zone, rated in rows]
 
 
 def find_machine(machines: list[Machine], wanted: str, factory: str | None) -> Machine:

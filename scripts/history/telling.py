@@ -34,4 +34,6 @@ def reading(seen: Survey, comma: bool, zone: str, machine: Machine | None, optio
     if seen.folds.told:
         say(f"Clocks go back: {seen.folds.told:,} readings at times that come twice; the first pass is read as summer time, the second as winter time")
     if seen.folds.untold:
-        say(f"Clocks go back: {seen.folds.untold} readings at times that could be either are read as summer time, as each is there only once")
+        count = seen.folds.untold
+        said = "readings at times that could be either are" if count > 1 else "reading at a time that could be either is"
+        say(f"Clocks go back: {count} {said} read as summer time, as {'each is' if count > 1 else 'it is'} there only once")

@@ -133,7 +133,8 @@ class Folds:
         rows = rows.with_columns(
             times=pl.len().over("key", "local"),
             nth=pl.int_range(pl.len()).over("key", "local"),
-            back=(pl.col("local").diff().over("key", "day") < pl.duration()).fill_null(False).cum_sum().over("key", "day"),
+            # Once a time has come again, the clock has gone back.
+            back=(pl.col("local").diff().over("key", "day") <= pl.duration()).fill_null(False).cum_sum().over("key", "day"),
         )
         rows = rows.with_columns(second=pl.when(pl.col("times") > 1).then(pl.col("nth") > 0).otherwise(pl.col("back") > 0))
         clear = ((pl.col("times").max() > 1) | (pl.col("back").max() > 0)).over("key", "day")

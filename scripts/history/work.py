@@ -60,7 +60,8 @@ def _import(options: argparse.Namespace, session: psycopg.Connection, connect: C
             increments = register.turn(session, chosen.staged, width, chosen.intervals, "power_kw" in chosen.columns)
         # An update of every row, as a register's, leaves them in another order.
         in_order = prepared.in_order and not options.register
-        found = staging.together(sessions.each(lambda session: _check(session, chosen, in_order)))
+        found = staging.together(sessions.each(lambda session: _check(session, chosen)))
+        sessions.each(lambda session: staging.index(session, in_order))
     if increments:
         summary.register(increments)
     count = rejects.collect(sessions, refused)
@@ -72,12 +73,16 @@ def _import(options: argparse.Namespace, session: psycopg.Connection, connect: C
         raise Failure(f"{count:,} line{'s' * (count > 1)} would be rejected, so nothing is written (--strict): see {options.rejects}")
     else:
         written = _write(sessions, chosen, options.replace_past_retention, in_order, found["rows"])
+        if written.closed:
+            # They have left staging, and are not to be told among what is in.
+            found = staging.together(sessions.each(lambda session: _check(session, chosen)))
         if found["rows"] and options.refresh:
             _refresh(sessions, chosen)
     count = rejects.collect(sessions, refused)
     place = rejects.write(sessions, source, options.rejects, refused)
     reasons = rejects.most(sessions, refused)
-    summary.show(chosen, options, found, written, count, equal, prepared.empty, place, reasons, time.monotonic() - began)
+    electricity, _ = chosen.carriers(sessions.every)
+    summary.show(chosen, options, found, electricity, written, count, equal, prepared.empty, place, reasons, time.monotonic() - began)
     return int(count > 0)
 
 
@@ -107,9 +112,8 @@ def _stage(sessions: Sessions, source: Source, chosen: Plan) -> tuple[list[pl.Da
     return refused, prepared
 
 
-def _check(session: psycopg.Connection, chosen: Plan, in_order: bool) -> dict:
+def _check(session: psycopg.Connection, chosen: Plan) -> dict:
     staging.check(session, chosen.staged)
-    staging.index(session, in_order)
     return staging.figures(session, chosen.staged.table)
 
 
