@@ -44,7 +44,7 @@ comment on column public.v_machines_current_status.factory_name is 'Name of the 
 comment on column public.v_machines_current_status.rated_power_kw is 'Rated power, kW.';
 comment on column public.v_machines_current_status.is_running is 'True while running.';
 comment on column public.v_machines_current_status.current_mode is 'Operating mode now.';
-comment on column public.v_machines_current_status.current_power_kw is 'Power now, kW.';
+comment on column public.v_machines_current_status.current_power_kw is 'Power that the machines'' last status messages tell, kW; 0 without one.';
 comment on column public.v_machines_current_status.operating_hours_total is 'Operating hours since commissioning, h.';
 comment on column public.v_machines_current_status.energy_total_kwh is 'Energy since commissioning, kWh.';
 comment on column public.v_machines_current_status.production_total_units is 'Units since commissioning.';
