@@ -296,7 +296,7 @@ def test_from_the_first_year_on(kpis) -> None:
     assert (code, err) == (0, "") and float(list(csv.DictReader(io.StringIO(out)))[-1]["energy_kwh"]) > 0
     code, out, err = kpis("--from", "0001-01-01", "--to", "2024-11-05", "--format", "html")
     assert (code, err) == (0, "") and "Changes are against" not in out
-    assert "Changes are against" in kpis("--from", "2024-10-29", "--to", "2024-11-05", "--factory", COAST.name, "--format", "html")[1]
+    assert "Changes are against" in kpis("--from", "2024-10-31", "--to", "2024-11-05", "--factory", COAST.name, "--format", "html")[1]
 
 
 def test_demand_charges_of_two_currencies_are_both_told(kpis, dsn: str) -> None:
@@ -398,6 +398,27 @@ def test_the_report_holds_the_figures_and_nothing_from_outside(kpis, tmp_path: P
     assert sum(tag == "svg" and "pygal-chart" in attributes.get("class", "") for tag, attributes in page.tags) >= 6
     costs = [Decimal(cost.replace(",", "")) for cost in re.findall(r"(?:Grund|Nacht & Co) [\d.]+ [\d,]+ [\d.]+ ([\d,.]+) EUR", text)]
     assert len(costs) == 2 and abs(sum(costs) - EXPECTED[BERLIN.name]["cost"]) <= Decimal("0.01")
+
+
+@pytest.mark.parametrize(("factory", "first", "last", "reason"), [
+    (COAST, 31, 36, None), (BERLIN, 29, 30, None),
+    (COAST, 29, 36, "with 22 October 2024 to 28 October 2024: it has 65 % of its readings, this period has 100 %."),
+    (COAST, 25, 31, "with 19 October 2024 to 24 October 2024: it has 9 % of its readings, this period has 100 %."),
+    (COAST, 35, 45, "with 25 October 2024 to 3 November 2024: it has 100 % of its readings, this period has 14 %."),
+    (COAST, 24, 36, "with 12 October 2024 to 23 October 2024: it has no readings."),
+    (BERLIN, 31, 32, "with Wednesday, 30 October 2024: it has no readings of Old Press."),
+    (BERLIN, 28, 29, "with Sunday, 27 October 2024: this period has no readings of Old Press."),
+])  # fmt: skip
+def test_totals_are_compared_with_a_period_that_has_the_like_readings(kpis, factory: Factory, first: int, last: int, reason: str | None) -> None:
+    days = [(datetime(2024, 10, 1) + timedelta(days=day - 1)).date().isoformat() for day in (first, last)]
+    code, out, _ = kpis("--from", days[0], "--to", days[1], "--factory", factory.name, "--format", "html")
+    text = " ".join(" ".join(Page(out).texts).split())
+    assert code == 0 and (f"The totals are not compared {reason}" in text if reason else "The totals are not compared" not in text)
+    total = text.partition("All machines ")[2].split()
+    assert (re.match(r"[+−±][\d,.]+ %", " ".join(total[2:4])) is None) == (total[2] == "–") == bool(reason)
+    assert (re.search(r"kWh of electricity, .* than before", text) is None) == ("before: " not in text) == bool(reason)
+    # A machine is compared by itself where its own readings are alike.
+    assert ("Changes are against" in text) == (reason is None or factory is BERLIN)
 
 
 def test_a_report_that_fails_leaves_the_old_one(kpis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,7 @@ class Paper:
     # What a bar of the charts is: day, hour ...
     step: str
     before_period: str
+    # Without values where they are not to be compared.
     before: Figures
     before_machines: dict[UUID, Figures]
     ranked: list[Machine]
@@ -105,10 +106,15 @@ def render(session: psycopg.Connection, sites: list[Site]) -> str:
 
 def _paper(session: psycopg.Connection, site: Site) -> Paper:
     asked = site.asked
-    before, before_machines = NOTHING, {m.id: NOTHING for m in site.shown}
+    before, before_machines = NOTHING, {m.id: NOTHING for m in site.machines}
     if asked.before:
+        before_machines = figures.of_machines(session, list(before_machines), asked.before, asked.zone)
+    if not (incomparable := words.incomparable(site, before_machines)) and asked.before:
         before = figures.of_factory(session, site.id, asked.before, asked.zone)
-        before_machines = figures.of_machines(session, [m.id for m in site.shown], asked.before, asked.zone)
+    changes = {
+        key: then if words.alike([site.figures[key].data_coverage_percent, then.data_coverage_percent]) else NOTHING
+        for key, then in before_machines.items()
+    }
     step = "hours" if asked.span.length <= timedelta(hours=50) else "days" if asked.span.length <= timedelta(days=31.1) else profiles.suitable(asked)
     profile = profiles.read(session, site.id, asked, step)
     ends = {"factory": site.id, "first": asked.span.start, "last": asked.span.end, "zone": asked.zone}
@@ -125,8 +131,8 @@ def _paper(session: psycopg.Connection, site: Site) -> Paper:
     drawn = _charts(site, profile, ranked, _sums(session, buckets), quarters)
     anomalies = _rows(session, ANOMALIES, ends)
     return Paper(
-        site, words.period(asked.span), words.one(profile.step), words.period(asked.before) if asked.before else "", before, before_machines, ranked,
-        words.in_short(site, before, ranked, len(anomalies), anomalies[0].unresolved if anomalies else 0), notes.of_site(site),
+        site, words.period(asked.span), words.one(profile.step), words.period(asked.before) if asked.before else "", before, changes, ranked,
+        words.in_short(site, before, ranked, len(anomalies), anomalies[0].unresolved if anomalies else 0), notes.of_site(site) + [incomparable] * bool(incomparable),
         drawn, [(m.name, charts.line(profile, sec[m.id], m.name, height=150)) for m in making],
         _rows(session, TARIFFS, ends), demand, anomalies,
         _rows(session, BASELINES, {**ends, "machines": machines}),

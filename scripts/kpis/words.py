@@ -1,13 +1,18 @@
 """Plain words for the report: periods, changes, and what matters most in a few sentences."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 
+from scripts.kpis import notes
 from scripts.kpis.figures import Figures, Machine, Site
 from scripts.kpis.ranges import Span
 from scripts.kpis.table import length
 
 NONE = "–"
+# A period that lacks more than a tenth of the other's readings lacks their energy too.
+LEAST_COVERAGE = Decimal("0.9")
 
 
 def is_months(span: Span) -> bool:
@@ -74,6 +79,33 @@ def compared(now: Decimal | None, before: Decimal | None) -> str:
     """The same in a sentence."""
     text = change(now, before)
     return {"+": f"{text[1:]} more than", "−": f"{text[1:]} less than", "±": "as much as"}.get(text[0], "") if text != NONE else ""
+
+
+def alike(coverages: Sequence[Decimal | None]) -> bool:
+    """Whether the data coverages of two periods are near enough to compare what was measured in them."""
+    lower, higher = sorted(coverage or Decimal(0) for coverage in coverages)
+    return lower >= LEAST_COVERAGE * higher
+
+
+def incomparable(site: Site, before: dict[UUID, Figures]) -> str:
+    """Why the totals are not compared with the period before, whose figures by machine are given; nothing where they are."""
+    periods = site.figures, before
+    now, then = ([m for m in site.machines if figures[m.id].has_readings] for figures in periods)
+    if not site.asked.before or not now:
+        return ""
+    new, gone = [m for m in now if m not in then], [m for m in then if m not in now]
+    # By energy, so that a small machine's gaps count for little.
+    energy = {m: sum(figures[m.id].energy_kwh or 0 for figures in periods) for m in now}
+    coverages = [sum(energy[m] * (figures[m.id].data_coverage_percent or 0) for m in now) / (sum(energy.values()) or 1) for figures in periods]
+    if not then:
+        reasons = ["it has no readings"]
+    elif new or gone:
+        reasons = [f"it has no readings of {notes.names(new)}"] * bool(new) + [f"this period has no readings of {notes.names(gone)}"] * bool(gone)
+    elif not alike(coverages):
+        reasons = [f"it has {coverages[1]:.0f} % of its readings, this period has {coverages[0]:.0f} %"]
+    else:
+        return ""
+    return f"The totals are not compared with {period(site.asked.before)}: {'; '.join(reasons)}."
 
 
 def per_day(site: Site, before: Figures) -> str:
