@@ -135,7 +135,9 @@ def test_demo_from_history_to_live_and_on(dsn: str, tmp_path: Path) -> None:  # 
         # Within the same second, the status would be that of the second before.
         time.sleep(1)
         end = int(time.time())
-        assert demo(dsn, "--days", "0.042", "--history-only").returncode == 0
+        third = demo(dsn, "--days", "0.042", "--history-only")
+        new = sum(connection.execute(f"select count(*) from {table}").fetchone()[0] for table in COLUMNS) - sum(number for number, _ in rows.values())
+        assert third.returncode == 0 and f"\n{new:,} readings, " in third.stdout and new > 0
         for table, (number, newest) in rows.items():
             query = f"select count(*) from {table} where time < to_timestamp(%s)"
             assert number <= connection.execute(query, [end + 2]).fetchone()[0] < number + 500
@@ -179,10 +181,10 @@ def test_a_week_agree_with_themselves(connection: psycopg.Connection, database: 
     before = digest(connection)
     history.fill(server, SEED, work[50:90])
     assert digest(connection) == before
-    connection.execute("delete from energy_readings where time >= '2026-11-10 10:30+00' and time < '2026-11-10 11:00+00'")
+    deleted = connection.execute("delete from energy_readings where time >= '2026-11-10 10:30+00' and time < '2026-11-10 11:00+00'").rowcount
     lost = history.missing(connection, coarse, SEED, begin, end)
     assert 1 <= len(lost) <= 2 and {stretch.begin for stretch in lost} == {at("2026-11-10T10:00:00")}
-    history.fill(server, SEED, lost)
+    assert history.fill(server, SEED, lost) == deleted < sum(stretch.rows for stretch in lost)
     assert digest(connection) == before
 
     rows = findings.anomalies(SEED, coarse, begin, end)

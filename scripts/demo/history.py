@@ -4,7 +4,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
@@ -47,6 +47,8 @@ class Stretch:
     end: int
     energy: int
     others: int
+    # Rows of all three tables that are there before it is written.
+    there: int = 0
 
     @property
     def rows(self) -> int:
@@ -70,11 +72,12 @@ def missing(session: psycopg.Connection, machines: list[Machine], seed: int, beg
             _refuse(machines, seed, {(machine, other) for machine, other, _, _ in rows})
         found[table] = {(machine, hour): number for machine, other, hour, number in rows if other == str(seed)}
 
-    def lacks(stretch: Stretch) -> bool:
-        key = stretch.machine.id, stretch.begin // HOUR * HOUR
-        return [found[table].get(key, 0) for table in SEEDS] != [stretch.energy, stretch.others, stretch.others]
-
-    return [stretch for stretch in stretches(machines, seed, begin, end) if lacks(stretch)]
+    lacking = []
+    for stretch in stretches(machines, seed, begin, end):
+        there = [found[table].get((stretch.machine.id, stretch.begin // HOUR * HOUR), 0) for table in SEEDS]
+        if there != [stretch.energy, stretch.others, stretch.others]:
+            lacking.append(replace(stretch, there=sum(there)))
+    return lacking
 
 
 def refuse_others(session: psycopg.Connection, machines: list[Machine], seed: int) -> None:
@@ -122,9 +125,9 @@ def write_stretch(session: psycopg.Connection, seed: int, stretch: Stretch, batc
 def fill(
     database: Database, seed: int, work: list[Stretch], advance: Callable[[int], None] = lambda rows: None, before: int = 0
 ) -> int:
-    """Write stretches by two sessions of the ingest role; `advance` is told of the rows of each. Returns rows written.
+    """Write stretches by two sessions of the ingest role; `advance` is told of the rows of each. Returns how many rows are new.
 
-    Interrupted, the stretches under way are written to their end, and Interrupted tells of all rows and those `before`.
+    Interrupted, the stretches under way are written to their end, and Interrupted tells of all new rows and those `before`.
     """  # fmt: skip
     stopped = threading.Event()
     waiting: queue.SimpleQueue[Stretch] = queue.SimpleQueue()
@@ -142,7 +145,8 @@ def fill(
                 # The newest go reading by reading, as the flow sends them.
                 batch = 1 if stretch.end == newest else BATCH
                 rows = lasting.do(lambda session: write_stretch(session, seed, stretch, batch))
-                done.append(rows)
+                # More are there than belong to it if the machine's interval was shorter before.
+                done.append(max(0, rows - stretch.there))
                 advance(rows)
         except queue.Empty:
             pass
@@ -169,7 +173,7 @@ def fill(
 
 
 class Interrupted(KeyboardInterrupt):
-    """History that was broken off, after so many rows."""
+    """History that was broken off, after so many new rows."""
 
     def __init__(self, rows: int) -> None:
         super().__init__()
