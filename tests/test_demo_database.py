@@ -298,24 +298,35 @@ def test_refuses_to_mix(connection: psycopg.Connection, database: str, coarse: l
         ("energy_readings", "power_kw, energy_kwh", "5, 0.1"), ("energy_readings", "power_kw, metadata", "5, null"), ("production_data", "production_count", "3"),
         ("production_data", "batch_id", "'demolition-7'"),
     ):  # fmt: skip
-        connection.execute(f"insert into {table} (time, machine_id, {columns}) values (now() - interval '40 days', %s, {values})", [coarse[0].id])
+        connection.execute(f"insert into {table} (time, machine_id, {columns}) values ('2026-11-09 10:30+00', %s, {values})", [coarse[0].id])
         with pytest.raises(Failure, match=f"^{coarse[0].name} has readings that are not the demo's.* --force"):
-            history.refuse_others(connection, coarse, SEED)
+            history.refuse_others(connection, coarse, SEED, at("2026-11-09T10:30:00"))
+        history.refuse_others(connection, coarse, SEED, at("2026-11-09T10:30:01"))
         connection.execute("truncate energy_readings, production_data")
     for table, columns, values in (
         ("energy_readings", "power_kw, metadata", """5, '{"demo": 7}'"""), ("production_data", "batch_id", "'demo-7-20261109'"),
     ):  # fmt: skip
         connection.execute(f"insert into {table} (time, machine_id, {columns}) values ('2026-11-09 10:30+00', %s, {values})", [coarse[0].id])
         begin = at("2026-11-09T10:00:00")
-        for refuse in history.refuse_others, lambda *given: history.missing(*given, begin, begin + 3600):
+        for refuse in lambda *given: history.refuse_others(*given, begin), lambda *given: history.missing(*given, begin, begin + 3600):
             with pytest.raises(Failure, match="^the machines have readings of the demo with seed 7: "):
                 refuse(connection, coarse, SEED)
         assert history.missing(connection, coarse, SEED, begin - 3600, begin) != [], "reads no more than it is asked for"
         connection.execute("truncate energy_readings, production_data")
-    connection.execute("insert into energy_readings (time, machine_id, power_kw) values (now() - interval '40 days', %s, 1)", [coarse[0].id])
-    assert f"{coarse[0].name} has readings" in only_error(_quiet(demo(database, "--history-only")))
+    foreign = "insert into energy_readings (time, machine_id, power_kw) select now() - %s::interval, id, 1 from machines where id = any (%s)"
+    connection.execute(foreign, ["30 minutes", (ids := [machine.id for machine in coarse])])
+    for only in "--history-only", "--live-only":
+        assert f"{coarse[0].name}, {coarse[1].name} have readings that" in only_error(_quiet(demo(database, only)))
     assert demo(database, "--days", "0.042", "--history-only", "--force").returncode == 0
     assert connection.execute("select count(*) > 5000 from energy_readings").fetchone()[0]
+    connection.execute("truncate energy_readings, production_data, environmental_data")
+    connection.execute(foreign, ["3 hours", ids])
+    query = "select t::text, xmin::text from energy_readings t where metadata is null or not metadata ? 'demo' order by t::text"
+    own = connection.execute(query).fetchall()
+    assert demo(database, "--days", "0.042", "--history-only").returncode == 0
+    assert connection.execute(query).fetchall() == own and len(own) == 2, "older readings are left as they are"
+    assert connection.execute("select min(time) > now() - interval '130 minutes' from energy_readings where metadata ? 'demo'").fetchone()[0]
+    assert f"{coarse[0].name}, {coarse[1].name} have readings that" in only_error(_quiet(demo(database, "--days", "0.2", "--history-only")))
     assert connection.execute("select count(*) from pg_roles").fetchone() == roles
 
 

@@ -33,7 +33,7 @@ minute, so nothing in it is missing. 14 days are 3.1 million rows, which
 take 2 to 3 minutes on two cores, and some 800 MB until the policy has compressed what is older than 7 days.
 
 Energy readings say {{"demo": SEED}} in metadata, production says demo-SEED-DATE in batch_id. Machines that have
-readings which are not the demo's are refused."""
+readings in the days to be filled which are not the demo's are refused."""
 EXAMPLES = """\
 examples:
   python -m scripts.demo
@@ -61,7 +61,8 @@ def _demo(database: Database, options: argparse.Namespace) -> int:
         plant = machines(session)
         with step("Looking at the machines' readings"):
             if not options.force:
-                history.refuse_others(session, plant, options.seed)
+                # Live alone fills nothing before now, but a plant that writes now has readings of the last hour.
+                history.refuse_others(session, plant, options.seed, now - HOUR if options.live_only else begin)
             work = [] if options.live_only else history.missing(session, plant, options.seed, begin, now, options.force)
     written = 0
     if not options.live_only:
@@ -131,7 +132,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--history-only", action="store_true", help="end when the history is written")
     only.add_argument("--live-only", action="store_true", help="write no history, go on from now")
-    parser.add_argument("--force", action="store_true", help="write although the machines have readings that are not the demo's")
+    parser.add_argument("--force", action="store_true", help="write although the machines have readings there that are not the demo's")
     options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
     if not 1 / 24 <= options.days <= MOST_DAYS:
         parser.error(f"--days: from an hour (0.042) to {MOST_DAYS}; older readings would be rolled up one by one")

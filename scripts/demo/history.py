@@ -19,14 +19,14 @@ HOUR = 3600
 SESSIONS = 2
 # The seed of the demo that wrote a row, NULL if a plant did; environment has no room to tell.
 SEEDS = {ENERGY: "metadata ->> 'demo'", PRODUCTION: "substring(batch_id from '^demo-(\\d+)-\\d+$')", ENVIRONMENT: "%(seed)s::text"}
-# The oldest and the newest row of each machine, which an index finds however many there are.
+# The oldest and the newest row of each machine from a time on, which an index finds however many there are.
 ENDS = """
 select m.id::text, r.seed
 from machines m
 cross join lateral (
-    (select {seed} as seed from {table} where machine_id = m.id order by time limit 1)
+    (select {seed} as seed from {table} where machine_id = m.id and time >= to_timestamp(%(begin)s) order by time limit 1)
     union all
-    (select {seed} from {table} where machine_id = m.id order by time desc limit 1)) r
+    (select {seed} from {table} where machine_id = m.id and time >= to_timestamp(%(begin)s) order by time desc limit 1)) r
 where m.id = any (%(machines)s::uuid[])
 """
 # Rows by machine and hour.
@@ -80,9 +80,9 @@ def missing(session: psycopg.Connection, machines: list[Machine], seed: int, beg
     return lacking
 
 
-def refuse_others(session: psycopg.Connection, machines: list[Machine], seed: int) -> None:
-    """Failure if the oldest or newest readings of a machine are not this demo's."""
-    asked = {"machines": [machine.id for machine in machines], "seed": seed}
+def refuse_others(session: psycopg.Connection, machines: list[Machine], seed: int, begin: int) -> None:
+    """Failure if the oldest or newest readings of a machine from `begin` on, s of the epoch, are not this demo's."""
+    asked = {"machines": [machine.id for machine in machines], "seed": seed, "begin": begin}
     found = {row for table, wrote in SEEDS.items() for row in session.execute(ENDS.format(table=table, seed=wrote), asked).fetchall()}
     _refuse(machines, seed, found)
 
@@ -92,8 +92,8 @@ def _refuse(machines: list[Machine], seed: int, found: set[tuple[str, str | None
     names = sorted(machine.name for machine in machines if (machine.id, None) in found)
     if names:
         raise Failure(
-            f"{', '.join(names)} has readings that are not the demo's, and a chart would not tell one from the other: use another database,"
-            " or --force to write the demo's beside and over them"
+            f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} readings that are not the demo's in the days that it would fill, and a chart"
+            " would not tell one from the other: take fewer --days or another database, or --force to write the demo's beside and over them"
         )
     if others := sorted({other for _, other in found} - {str(seed)}):
         raise Failure(f"the machines have readings of the demo with seed {others[0]}: go on with --seed {others[0]}, or --force to write over them")
