@@ -396,6 +396,8 @@ def test_the_report_holds_the_figures_and_nothing_from_outside(kpis, tmp_path: P
         for number in f"{values['energy_kwh']:,.0f}", f"{values['co2_kg']:,.0f}", f"{values['load_factor']:.2f}", f"{values['cost']:,.2f}":
             assert f" {number} " in text, (name, number)
     assert sum(tag == "svg" and "pygal-chart" in attributes.get("class", "") for tag, attributes in page.tags) >= 6
+    # Time without readings is no part of the curve.
+    assert "For how much of the measured time" in text
     costs = [Decimal(cost.replace(",", "")) for cost in re.findall(r"(?:Grund|Nacht & Co) [\d.]+ [\d,]+ [\d.]+ ([\d,.]+) EUR", text)]
     assert len(costs) == 2 and abs(sum(costs) - EXPECTED[BERLIN.name]["cost"]) <= Decimal("0.01")
 
