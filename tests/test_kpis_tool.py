@@ -396,6 +396,10 @@ def test_the_report_holds_the_figures_and_nothing_from_outside(kpis, tmp_path: P
         for number in f"{values['energy_kwh']:,.0f}", f"{values['co2_kg']:,.0f}", f"{values['load_factor']:.2f}", f"{values['cost']:,.2f}":
             assert f" {number} " in text, (name, number)
     assert sum(tag == "svg" and "pygal-chart" in attributes.get("class", "") for tag, attributes in page.tags) >= 6
+    # On paper, a heading is on the page of its charts.
+    assert ".whole { break-inside: avoid; }" in source
+    sections = re.findall(r'<section( class="whole")?>(.*?)</section>', source, re.DOTALL)
+    assert [re.search("<h2>(.*?) <", section)[1] for whole, section in sections if "<figure>" in section and not whole] == []
     # Time without readings is no part of the curve.
     assert "For how much of the measured time" in text
     costs = [Decimal(cost.replace(",", "")) for cost in re.findall(r"(?:Grund|Nacht & Co) [\d.]+ [\d,]+ [\d.]+ ([\d,.]+) EUR", text)]
