@@ -132,7 +132,8 @@ def _paper(session: psycopg.Connection, site: Site) -> Paper:
     anomalies = _rows(session, ANOMALIES, ends)
     return Paper(
         site, words.period(asked.span), words.one(profile.step), words.period(asked.before) if asked.before else "", before, changes, ranked,
-        words.in_short(site, before, ranked, len(anomalies), anomalies[0].unresolved if anomalies else 0), notes.of_site(site) + [incomparable] * bool(incomparable),
+        words.in_short(site, before, ranked, len(anomalies), anomalies[0].unresolved if anomalies else 0),
+        notes.of_site(site) + [incomparable] * bool(incomparable),
         drawn, [(m.name, charts.line(profile, sec[m.id], m.name, height=150)) for m in making],
         _rows(session, TARIFFS, ends), demand, anomalies,
         _rows(session, BASELINES, {**ends, "machines": machines}),
