@@ -25,6 +25,11 @@ def say(message: str) -> None:
     print(message, flush=True)
 
 
+def plain(text: str) -> str:
+    """The text without what would move a terminal's cursor or colour it."""
+    return "".join(mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in text)
+
+
 def complain(message: str) -> None:
     """Print one `error:` line on stderr."""
     sys.stdout.flush()

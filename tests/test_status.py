@@ -67,6 +67,25 @@ def test_the_screen_fits_into_80_columns(checkout: Checkout, plant: str, edition
         assert "Rollups are views on this edition" in run.stdout
 
 
+def test_names_say_nothing_to_the_terminal_and_name_their_factory_where_they_need_it(checkout: Checkout, fresh_database: str) -> None:
+    long = "Compressor of the northern hall, third from the gate"
+    with psycopg.connect(fresh_database, autocommit=True) as session:
+        session.execute("delete from machine_status; delete from machines")
+        session.execute("insert into factories (name) values (%s), (%s)", ["Plant of the North\x1b[2J", "Plant of the North, Annex"])
+        for name in "Esc\x1b[31mRED\x1b[2J [b]\ttab\nnewline", long:
+            session.execute("insert into machines (factory_id, name, type, rated_power_kw) select id, %s, 'motor', 1 from factories where name = 'Plant of the North, Annex'", [name])
+        session.execute("insert into machines (factory_id, name, type, rated_power_kw) select id, 'Press', 'motor', 1 from factories where name like 'Plant of%'")
+    for columns in 80, 40:
+        run = status(checkout, ENMS_DSN=fresh_database, COLUMNS=columns)
+        assert run.returncode == 0 and not re.search(r"[^\n -~\xa0-\uffff]", run.stdout), run.stderr
+        lines = run.stdout[run.stdout.index("\nMachines: ") : run.stdout.index("\nDisk")].split("\n")
+        assert [line for line in lines if cell_len(line) > columns and not line.startswith("Note: ")] == []
+        # The names alone: what stands before the interval, or on a line of its own.
+        names = " ".join(" ".join(re.split(r" +\d+ (?:s|min) | {3}", line)[0] for line in lines).split())
+        assert "Plant of the North\ufffd[2J / Press" in names and "Plant of the North, Annex / Press" in names and long in names, names
+        assert "Esc\ufffd[31mRED\ufffd[2J [b]\ufffdtab\ufffdnewline" in names and "Annex / Esc" not in names, names
+
+
 def test_colours_are_for_terminals_that_want_them(checkout: Checkout, plant: str) -> None:
     def shown(**environment: str) -> str:
         command = ["script", "-qec", f"{checkout.python} -m scripts.status", "/dev/null"]

@@ -12,6 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from scripts.console import plain
 from scripts.kpis import notes
 from scripts.kpis.figures import Figures, Machine, Site
 from scripts.kpis.profiles import sparkline
@@ -127,11 +128,6 @@ def build(site: Site, bars: str, folded: bool, gap: int) -> Table:
 def label(machine: Machine) -> Text:
     """The machine's name, and that it is retired."""
     return Text(plain(machine.name) + ("" if machine.is_active else " (retired)"))
-
-
-def plain(text: str) -> str:
-    """The text without what would move a terminal's cursor or colour it."""
-    return "".join(mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in text)
 
 
 def column(values: Iterable[Decimal | None], places: int, units: tuple[str, str] | None = None) -> tuple[Callable[[Decimal | None], str], str]:

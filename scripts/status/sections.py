@@ -2,8 +2,6 @@
 
 from collections import Counter, defaultdict
 
-from rich.markup import escape
-
 from scripts.status import words
 from scripts.status.attention import DISK_DAYS
 
@@ -41,7 +39,7 @@ def storage(found: dict, everything: bool) -> Section | None:
         rows.append((fact, *sizes, chunks, saved))
     other = f"Other tables: {words.size(sum(row['total_bytes'] for row in rest))}"
     if rest and rest[0]["total_bytes"] >= 1e6:
-        other += f", the largest {escape(rest[0]['relation'])} with {words.size(rest[0]['total_bytes'])}"
+        other += f", the largest {words.name(rest[0]['relation'])} with {words.size(rest[0]['total_bytes'])}"
     if found["server"]["edition"] == "apache-2":
         other += ". Rollups are views on this edition, and take nothing"
     return "Size on disk, with indexes", ("", ">raw", ">1 min", ">15 min", ">1 hour", ">1 day", ">compressed", ">saved"), rows, [other]
@@ -58,6 +56,7 @@ def machines(found: dict, everything: bool) -> Section | None:
     shown = found["freshness"] if everything else found["freshness"][: max(MACHINES, len(late))]
     if not everything:
         shown = shown[: 3 * MACHINES]
+    namesakes = Counter(row["machine_name"] for row in found["freshness"])
     rows = []
     for row in shown:
         newest = f"{words.span(row['age_seconds'])} ago" if row["last_reading"] else "no reading"
@@ -69,13 +68,14 @@ def machines(found: dict, everything: bool) -> Section | None:
         counts = [words.count(day["energy_readings"]) for day in ingest[:2]] or ["-", "-"]
         if row["late"]:
             newest = f"[bold red]LATE {newest}[/]"
+        name = row["machine_name"] if namesakes[row["machine_name"]] == 1 else f"{row['factory_name']} / {row['machine_name']}"
         rows.append((
-            escape(row["machine_name"]), words.span(row["data_interval_seconds"]), newest, *counts,
+            words.name(name), words.span(row["data_interval_seconds"]), newest, *counts,
             "-" if mean is None else words.count(round(mean)), coverage))  # fmt: skip
     hidden = len(found["freshness"]) - len(rows)
     end = [f"and {hidden} more, {max(0, len(late) - len(rows)) or 'none'} of them late: --all lists them"] if hidden else []
     title = f"Machines: {f'[red]{len(late)} late[/] of ' if late else ''}{len(found['freshness'])}, and their energy readings by day (UTC)"
-    columns = "~machine", ">every", ">newest", ">today", ">yesterday", ">mean 7 d", ">of due"
+    columns = "=machine", ">every", ">newest", ">today", ">yesterday", ">mean 7 d", ">of due"
     return title, columns, rows, end
 
 
@@ -88,7 +88,7 @@ def jobs(found: dict, everything: bool) -> Section | None:
         if everything or not job["healthy"]:
             state = job["state"] if job["healthy"] else f"[bold red]{job['state'].upper()}[/]"
             name = f"{job['job_id']} {job['kind']} {job['target'] or ''}"
-            rows.append((escape(name), state, words.ago(job["last_success"]), words.ahead(job["next_start"])))
+            rows.append((words.name(name), state, words.ago(job["last_success"]), words.ahead(job["next_start"])))
         else:
             kinds[job["kind"]].append(job)
     for kind, of in kinds.items():
@@ -96,7 +96,7 @@ def jobs(found: dict, everything: bool) -> Section | None:
         done = [job["last_success"] for job in of if job["last_success"]]
         due = [job["next_start"] for job in of if job["next_start"]]
         oldest = f"all in {words.ago(min(done)).removesuffix(' ago')}" if len(done) == len(of) > 1 else words.ago(min(done, default=None))
-        rows.append((escape(f"{kind}: {len(of)}"), states, oldest, words.ahead(min(due, default=None))))
+        rows.append((words.name(f"{kind}: {len(of)}"), states, oldest, words.ahead(min(due, default=None))))
     bad = sum(not job["healthy"] for job in found["jobs"])
     title = f"Jobs: {f'[red]{bad} not well[/] of ' if bad else ''}{len(found['jobs'])}"
     return title, ("~job", "state", ">last success", ">next start"), rows, []
@@ -109,7 +109,7 @@ def statements(found: dict, everything: bool) -> Section | None:
     shown = found["statements"] if everything else found["statements"][:STATEMENTS]
     rows = [
         (words.duration(float(row["total_ms"])), words.count(row["calls"]), words.duration(float(row["mean_ms"])),
-         words.duration(float(row["max_ms"])), escape(row["statement"]))
+         words.duration(float(row["max_ms"])), words.name(row["statement"]))
         for row in shown
     ]  # fmt: skip
     return "Statements that took the most time", (">in all", ">calls", ">mean", ">longest", "~statement"), rows, []

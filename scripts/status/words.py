@@ -2,8 +2,17 @@
 
 from datetime import UTC, datetime
 
+from rich.markup import escape
+
+from scripts.console import plain
+
 BYTES = ("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)
 TIMES = ("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)
+
+
+def name(text: str) -> str:
+    """A name or text of the database's, of which no mark is Rich's or the terminal's to obey."""
+    return escape(plain(text))
 
 
 def size(count: float | None) -> str:
