@@ -1,6 +1,7 @@
 """What the tools say to a person: short lines, a clock on anything slow, one line per error."""
 
 import logging
+import os
 import signal
 import sys
 import time
@@ -22,7 +23,34 @@ class Failure(Exception):
 
 def say(message: str) -> None:
     """Print one line on stdout at once, also when stdout is a file or a pipe."""
-    print(message, flush=True)
+    print(plain(message), flush=True)
+
+
+@contextmanager
+def screen(piped: int) -> Iterator[Console]:
+    """A console as wide as the terminal, or `piped`, whose text goes to stdout in one piece.
+
+    By itself, Rich would end the program, with 1, as soon as nobody reads on.
+    """
+    # Without colours, Rich would still write in bold.
+    console = Console(highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
+    if not console.is_terminal and not os.environ.get("COLUMNS"):
+        console.width = piped
+    # A mark that the locale lacks.
+    sys.stdout.reconfigure(errors="replace")
+    with console.capture() as captured:
+        yield console
+    put(captured.get())
+
+
+def put(text: str) -> None:
+    """Write on stdout; its reader, such as head, may have enough of it."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would complain once more as it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def plain(text: str) -> str:
@@ -33,7 +61,7 @@ def plain(text: str) -> str:
 def complain(message: str) -> None:
     """Print one `error:` line on stderr."""
     sys.stdout.flush()
-    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    print(f"error: {plain(' '.join(message.split()))}", file=sys.stderr, flush=True)
 
 
 def exit_code(work: Callable[[], int | None]) -> int:

@@ -249,7 +249,7 @@ def test_marks_of_a_load_profile() -> None:
 ])  # fmt: skip
 def test_what_cannot_be_shown_is_named(kpis, arguments: list[str], message: str) -> None:
     code, out, err = kpis(*arguments)
-    assert code == 2 and message in " ".join(err.split()) and "Traceback" not in err and out == ""
+    assert code == 2 and message in " ".join(err.split()) and "Traceback" not in err and "\x1b" not in err and out == ""
 
 
 def site(total: dict, **columns: list) -> figures.Site:

@@ -3,12 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from scripts.backup import manifest, store, trials
-from scripts.console import Failure, say
+from scripts.console import Failure, say, screen
 from scripts.settings import backups_folder
 
 UNITS = ("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)
@@ -25,11 +24,9 @@ def show() -> None:
         table.add_column(column, justify="right" if column in ("age", "size") else "left", no_wrap=column != "verified")
     for path in found:
         table.add_row(*map(escape, (path.name, age(path), *_told(path))))
-    console = Console()
-    if not console.is_terminal:
-        # Piped, every backup is one whole line.
-        console.width = 1000
-    console.print(table)
+    # Piped, every backup is one whole line.
+    with screen(1000) as console:
+        console.print(table)
 
 
 def age(path: Path) -> str:

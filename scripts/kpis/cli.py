@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from scripts import connection
-from scripts.console import Failure, exit_code
+from scripts.console import Failure, exit_code, put
 from scripts.kpis import data, gather, output, table, words
 from scripts.kpis.figures import Site
 from scripts.kpis.ranges import PERIODS, Choice, moment
@@ -54,8 +54,7 @@ def _run(options: argparse.Namespace) -> None:
         table.show(sites)
     else:
         sys.stdout.reconfigure(encoding="utf-8")
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        put(text)
 
 
 def _tell_if_empty(options: argparse.Namespace, sites: list[Site]) -> None:

@@ -1,8 +1,6 @@
 """The figures as tables for a terminal: a row per machine, its load profile as a line of bars."""
 
 import io
-import os
-import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
@@ -12,7 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from scripts.console import plain
+from scripts.console import plain, screen
 from scripts.kpis import notes
 from scripts.kpis.figures import Figures, Machine, Site
 from scripts.kpis.profiles import sparkline
@@ -27,13 +25,9 @@ BARS, PLAIN_BARS = "·▁▂▃▄▅▆▇", " .:-=+*#"
 
 def show(sites: list[Site]) -> None:
     """Print the factories on stdout."""
-    console = Console(highlight=False)
-    if not console.is_terminal and not os.environ.get("COLUMNS"):
-        # Piped, a machine is one whole line.
-        console = Console(highlight=False, width=WHOLE)
-    if not can_draw(console.encoding):
-        sys.stdout.reconfigure(errors="replace")
-    draw(sites, console)
+    # Piped, a machine is one whole line.
+    with screen(WHOLE) as console:
+        draw(sites, console)
 
 
 def as_text(sites: list[Site]) -> str:

@@ -6,7 +6,7 @@ import sys
 
 from scripts import connection
 from scripts.connection import ENGINES
-from scripts.console import Failure, exit_code, say
+from scripts.console import Failure, exit_code, put
 from scripts.status import facts, screen
 
 DESCRIPTION = """\
@@ -46,11 +46,11 @@ def _run(options: argparse.Namespace) -> int:
             raise
         kept = [f"{engine.NAME} ({engine.where()})" for engine in ENGINES if engine.has_data()]
         message = f"No database is up; {'data is kept: ' + ', '.join(kept) if kept else 'there is no data yet'}"
-        say(json.dumps({"up": False, "notes": [message]}) if options.format == "json" else message)
+        put((json.dumps({"up": False, "notes": [message]}) if options.format == "json" else message) + "\n")
         return 0
     found = facts.gather(database)
     if options.format == "json":
-        say(json.dumps(found, default=_plain, indent=1))
+        put(json.dumps(found, default=_plain, indent=1) + "\n")
     else:
         screen.show(found, everything=options.all)
     return 0 if found["server"]["complete"] is not False else 1

@@ -1,10 +1,9 @@
 """The screen: sections of a few lines each, what is wrong first and in red."""
 
-import os
-
 from rich.console import Console
 from rich.table import Table
 
+from scripts.console import screen
 from scripts.status import attention, sections, words
 
 # Piped, where there is no terminal to fit into.
@@ -15,28 +14,26 @@ GIVES, LEAST = ("~", "="), 16
 
 def show(found: dict, everything: bool = False) -> None:
     """Print the screen; `everything` lists also what is well."""
-    console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = WIDTH
-    if told := attention.needed(found):
-        console.print(f"[bold]{'attention':<12}[/] [bold red]{'; '.join(told)}[/]")
-    for name, value in _head(found).items():
-        # A long path is wrapped by the terminal, so that it can be copied whole.
-        console.print(f"[bold]{name:<12}[/] {value}", soft_wrap=True)
-    for section in sections.SECTIONS:
-        made = section(found, everything)
-        if made is None:
-            continue
-        title, columns, rows, end = made
-        console.print(f"\n[bold]{title}[/]")
-        if rows:
-            console.print(_table(columns, rows, console.width))
-        for line in end:
-            console.print(line)
-    if found["notes"]:
-        console.print()
-    for note in found["notes"]:
-        console.print(f"[yellow]Note: {words.name(note)}[/]", soft_wrap=True)
+    with screen(WIDTH) as console:
+        if told := attention.needed(found):
+            console.print(f"[bold]{'attention':<12}[/] [bold red]{'; '.join(told)}[/]")
+        for name, value in _head(found).items():
+            # A long path is wrapped by the terminal, so that it can be copied whole.
+            console.print(f"[bold]{name:<12}[/] {value}", soft_wrap=True)
+        for section in sections.SECTIONS:
+            made = section(found, everything)
+            if made is None:
+                continue
+            title, columns, rows, end = made
+            console.print(f"\n[bold]{title}[/]")
+            if rows:
+                console.print(_table(columns, rows, console.width))
+            for line in end:
+                console.print(line)
+        if found["notes"]:
+            console.print()
+        for note in found["notes"]:
+            console.print(f"[yellow]Note: {words.name(note)}[/]", soft_wrap=True)
 
 
 def _head(found: dict) -> dict[str, str]:
