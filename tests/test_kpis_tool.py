@@ -327,10 +327,35 @@ def test_ends_may_be_local_times_or_instants(kpis) -> None:
         assert sum(energy) == sum(oracle.calculate_all_kpis(with_default(), m.id, first, last)["total_energy_kwh"] for m in wanted) != 0
 
 
+def test_a_local_time_that_comes_twice_is_the_first_and_one_that_is_skipped_is_refused(kpis) -> None:
+    def range_of(*arguments: str) -> list[str]:
+        code, out, err = kpis(*arguments, "--format", "csv")
+        assert code == 0, err
+        return [next(csv.DictReader(io.StringIO(out)))[f"range_{end}_utc"] for end in ("start", "end")]
+
+    berlin = "--factory", BERLIN.name
+    assert range_of("--from", "2024-10-27T02:30", "--to", "2024-10-27T02:45", *berlin) == ["2024-10-27T00:30:00Z", "2024-10-27T00:45:00Z"]
+    assert range_of("--from", "2024-10-27T01:30", "--to", "2024-10-27T03:00", *berlin) == ["2024-10-26T23:30:00Z", "2024-10-27T02:00:00Z"]
+    for arguments, end in ("--from 2024-03-31T02:30", "--from"), ("--from 2024-03-30 --to 2024-03-31T02:30", "--to"):
+        code, out, err = kpis(*arguments.split())
+        assert (code, out) == (2, "") and err == f"error: {end} 2024-03-31 02:30 does not exist in Europe/Berlin: the clocks go forward over it\n"
+    # Only the zones of what is asked for count.
+    assert range_of("--from", "2024-03-31T02:30", "--to", "2024-04-01", "--machine", "Mixer")[0] == "2024-03-31T09:30:00Z"
+
+
+def test_a_day_begins_at_its_first_midnight_or_as_the_clocks_have_skipped_it(connection: psycopg.Connection, dsn: str) -> None:
+    """Havana's clocks go from 1 o'clock back to 0, and from 0 on to 1."""
+    for day, first in (datetime(2024, 11, 3), 4), (datetime(2024, 3, 10), 5):
+        with connection.transaction(force_rollback=True):
+            connection.execute("update factories set timezone = 'America/Havana' where id = %s", [COAST.id])
+            asked = ranges.resolve(connection, Choice("today", day, day + timedelta(days=1)), [COAST.id])[COAST.id]
+        assert asked.span.start == datetime(day.year, day.month, day.day, first, tzinfo=UTC) == asked.before.end
+
+
 @pytest.mark.parametrize("period", ranges.PERIODS)
 def test_periods_begin_at_local_midnight(connection: psycopg.Connection, dsn: str, period: str) -> None:
     with connection.transaction():
-        found = ranges.resolve(connection, Choice(period))
+        found = ranges.resolve(connection, Choice(period), [BERLIN.id, COAST.id])
     for factory in BERLIN, COAST:
         zone, asked = ZoneInfo(factory.timezone), found[factory.id]
         today = asked.now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -348,7 +373,7 @@ def test_periods_begin_at_local_midnight(connection: psycopg.Connection, dsn: st
 
 
 def test_the_period_before_months_is_as_many_months(connection: psycopg.Connection, dsn: str) -> None:
-    found = ranges.resolve(connection, Choice("today", datetime(2024, 10, 1), datetime(2024, 12, 1)))[COAST.id]
+    found = ranges.resolve(connection, Choice("today", datetime(2024, 10, 1), datetime(2024, 12, 1)), [COAST.id])[COAST.id]
     assert (found.before.start, found.before.end) == span(COAST, datetime(2024, 8, 1), datetime(2024, 10, 1))
 
 

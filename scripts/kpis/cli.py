@@ -17,8 +17,9 @@ cost, CO2 and how much of the readings is there, on the database that is up (or 
 that may read can ask (enms_reader); nothing is written.
 
 A day, week (from Monday) or month is that of each factory's own time zone; today, week and month
-end now. A range is half-open as everywhere in this project, its end is no part of it: October is
---from 2026-10-01 --to 2026-11-01."""
+end now. A local time that comes twice, as clocks go back, is the first of the two: give the second
+with its offset. A range is half-open as everywhere in this project, its end is no part of it:
+October is --from 2026-10-01 --to 2026-11-01."""
 EXAMPLES = """\
 examples:
   python -m scripts.kpis --range week

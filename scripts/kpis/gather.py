@@ -55,7 +55,6 @@ def sites(session: psycopg.Connection, choice: Choice, factory: str | None, mach
     if not everything:
         raise Failure("the database has no factory: insert one, and its machines")
     factories = select(everything, factory, "factory")
-    asked = ranges.resolve(session, choice)
     rows = session.execute(
         "select id, factory_id, name, is_active from public.machines where factory_id = any (%s) order by name, id", [[f.id for f in factories]]
     )
@@ -63,6 +62,7 @@ def sites(session: psycopg.Connection, choice: Choice, factory: str | None, mach
     if machine is not None:
         machines = select(machines, machine, "machine", f' in the factory "{factories[0].name}"' if factory else "")
         factories = [f for f in factories if any(m.factory_id == f.id for m in machines)]
+    asked = ranges.resolve(session, choice, [f.id for f in factories])
     return [_site(session, one, asked[one.id], [m for m in machines if m.factory_id == one.id], machine is None) for one in factories]
 
 

@@ -1,8 +1,9 @@
 """Which time is asked for: a named period or two ends, in each factory's own zone, and the period before it."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -38,26 +39,33 @@ cross join lateral (
     select coalesce(%(from_local)s::timestamp, %(from_instant)s::timestamptz at time zone f.timezone) as first,
            coalesce(%(to_local)s::timestamp, coalesce(%(to_instant)s::timestamptz, now()) at time zone f.timezone) as last) p
 """
+# A local time that comes twice, as clocks go back, is the first of the two, which has the offset of the day before.
+INSTANT = """
+(select case when d.same at time zone {zone} = {wall} then least(d.same, {wall} at time zone {zone}) else {wall} at time zone {zone} end
+ from (select ({wall} - interval '1 day') at time zone {zone} + interval '24 hours' as same) d)
+"""
 SPANS = """
 with asked as ({asked}),
 spans as (
     select f.id, a.step, a.aligned, f.timezone,
-           case when g.first < {least} then {least} else g.first end as first,
+           coalesce(%(from_instant)s::timestamptz, {first}) as first,
            coalesce(%(to_instant)s::timestamptz, {end}) as last
     from public.factories f join asked a on a.id = f.id
-    cross join lateral (select coalesce(%(from_instant)s::timestamptz, a.first at time zone f.timezone) as first) g),
+    where f.id = any (%(factories)s)),
+-- Of a range that is longer than the time since the year 1, or that is none, there is no such range before it.
 pairs as (
-    select s.*, case when s.aligned then ((s.first at time zone s.timezone) - s.step) at time zone s.timezone
-                     else s.first - (s.last - s.first) end as before_first,
-           case when s.aligned then least(((s.last at time zone s.timezone) - s.step) at time zone s.timezone, s.first)
-                else s.first end as before_last
-    from spans s)
+    select s.*, p.*
+    from spans s
+    left join lateral (
+        select case when s.aligned then {before_first} else s.first - (s.last - s.first) end as before_first,
+               case when s.aligned then least({before_last}, s.first) else s.first end as before_last
+        where s.last - s.first between interval '0' and s.first - {least}) p on true)
 select b.id, b.timezone, b.first, b.last, b.first at time zone b.timezone, b.last at time zone b.timezone,
        c.before_first, c.before_last, c.before_first at time zone b.timezone, c.before_last at time zone b.timezone, now()
 from pairs b
 left join lateral (select b.before_first, b.before_last where b.before_first >= {least}) c on true
 """
-# Earlier there are no readings: it is the first instant whose local day is of the year 1 in every zone.
+# The first instant whose local day is of the year 1 in every zone.
 LEAST = "timestamptz '0001-01-02 00:00+00'"
 
 
@@ -95,7 +103,7 @@ class Choice:
 def moment(text: str) -> datetime:
     """A local day's midnight, a local time, or with an offset an instant; ValueError for anything else."""
     try:
-        return datetime.combine(date.fromisoformat(text), datetime.min.time())
+        return datetime.combine(date.fromisoformat(text), time.min)
     except ValueError:
         return datetime.fromisoformat(text)
 
@@ -105,24 +113,36 @@ def local(instant: datetime, wall: datetime) -> datetime:
     return instant.astimezone(timezone(wall - instant.astimezone(UTC).replace(tzinfo=None)))
 
 
-def resolve(connection: psycopg.Connection, choice: Choice) -> dict[Any, Asked]:
-    """The range of each factory by its id; raises Failure for a range that ends before it begins."""
-    parameters: dict[str, Any] = {"from_instant": None, "to_instant": None, "from_local": None, "to_local": None}
+def of_wall(wall: str, zone: str) -> str:
+    """SQL for the instant of a local time."""
+    return INSTANT.format(wall=f"({wall})", zone=zone)
+
+
+def resolve(connection: psycopg.Connection, choice: Choice, factories: list[UUID]) -> dict[UUID, Asked]:
+    """The range of each of the factories; raises Failure for a range that ends before it begins, or an end that the clocks skip."""
+    parameters: dict[str, Any] = {"factories": factories, "from_instant": None, "to_instant": None, "from_local": None, "to_local": None}
     for name, given in ("from", choice.start), ("to", choice.end):
         if given:
             parameters[f"{name}_local" if given.tzinfo is None else f"{name}_instant"] = given
     if choice.start:
-        asked, end = GIVEN, "case when %(to_local)s::timestamp is null then now() else a.last at time zone f.timezone end"
+        asked, end = GIVEN, f"case when %(to_local)s::timestamp is null then now() else {of_wall('a.last', 'f.timezone')} end"
     else:
         unit, ago, step = PERIODS[choice.period]
         parameters |= {"unit": unit, "ago": ago, "step": step}
-        asked, end = NAMED, "coalesce(a.last at time zone f.timezone, greatest(now(), (a.first at time zone f.timezone) + interval '1 microsecond'))"
+        asked = NAMED
+        end = f"coalesce({of_wall('a.last', 'f.timezone')}, greatest(now(), {of_wall('a.first', 'f.timezone')} + interval '1 microsecond'))"
+    steps_back = {f"before_{name}": of_wall(f"(s.{name} at time zone s.timezone) - s.step", "s.timezone") for name in ("first", "last")}
+    query = SPANS.format(asked=asked, first=of_wall("a.first", "f.timezone"), end=end, least=LEAST, **steps_back)
     found = {}
     try:
-        rows = connection.execute(SPANS.format(asked=asked, end=end, least=LEAST), parameters).fetchall()
+        rows = connection.execute(query, parameters).fetchall()
     except (psycopg.DataError, psycopg.NotSupportedError) as error:
         raise Failure(f"the range cannot be worked out: {error.diag.message_primary or error}", code=2) from None
     for factory, zone, first, last, first_wall, last_wall, before, before_end, before_wall, before_end_wall, now in rows:
+        for name, given, wall in ("from", choice.start, first_wall), ("to", choice.end, last_wall):
+            # A day whose midnight the clocks skip begins as they have been put forward.
+            if given and given.tzinfo is None and given.time() != time.min and given != wall:
+                raise Failure(f"--{name} {given:%Y-%m-%d %H:%M} does not exist in {zone}: the clocks go forward over it", code=2)
         if last <= first:
             to = f"--to {choice.end:%Y-%m-%d %H:%M}" if choice.end else "now"
             raise Failure(f"--from {choice.start:%Y-%m-%d %H:%M} is not before {to}: the range is half-open, its end is not part of it", code=2)
