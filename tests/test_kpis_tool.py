@@ -241,8 +241,9 @@ def test_marks_of_a_load_profile() -> None:
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--factory", "Nowhere"], 'no factory "Nowhere": there are "Coast Mill"'), (["--machine", str(uuid.UUID(int=99))], "no machine"),
     (["--machine", "Mixer", "--factory", BERLIN.name], 'no machine "Mixer" in the factory "Werk München"'),
-    (["--from", "0001-01-01", "--to", "0001-01-01"], "cannot be worked out"),
-    (["--from", "2024-11-05", "--to", "2024-11-05"], "is not before --to"), (["--from", "2999-01-01"], "is not before now"),
+    (["--from", "0001-12-31"], "argument --from: '0001-12-31' is out of reach: the year can be 2 to 9998"),
+    (["--from", "2024-11-05", "--to", "9999-01-01"], "argument --to: '9999-01-01' is out of reach: the year can be 2 to 9998"),
+    (["--from", "2024-11-05", "--to", "2024-11-05"], "is not before --to"), (["--from", "9998-12-31T23:59-23:00"], "is not before now"),
     (["--to", "2024-11-05"], "--to needs --from"), (["--from", "05.11.2024"], "write it as 2026-10-01"), (["--range", "decade"], "invalid choice"),
     (["--machine", "Mixer", "--format", "html"], "a report is of whole factories"), (["--output", "/"], "is a folder"),
     (["--output", os.devnull], "is no ordinary file"), (["--output", "/nowhere/at/all"], "there is no folder"),
@@ -292,11 +293,18 @@ def test_a_timeout_is_told_once(kpis, dsn: str) -> None:
 
 def test_from_the_first_year_on(kpis) -> None:
     """All that there is, which has nothing before it."""
-    code, out, err = kpis("--from", "0001-01-01", "--to", "2024-11-05", "--factory", COAST.name, "--format", "csv")
+    code, out, err = kpis("--from", "0002-01-01", "--to", "2024-11-05", "--factory", COAST.name, "--format", "csv")
     assert (code, err) == (0, "") and float(list(csv.DictReader(io.StringIO(out)))[-1]["energy_kwh"]) > 0
-    code, out, err = kpis("--from", "0001-01-01", "--to", "2024-11-05", "--format", "html")
+    code, out, err = kpis("--from", "0002-01-01", "--to", "2024-11-05", "--format", "html")
     assert (code, err) == (0, "") and "Changes are against" not in out
+    assert "Tue 0002-01-01 00:00 until Tue 2024-11-05 00:00 America/Los_Angeles" in kpis("--from", "0002-01-01", "--to", "2024-11-05")[1]
     assert "Changes are against" in kpis("--from", "2024-10-31", "--to", "2024-11-05", "--factory", COAST.name, "--format", "html")[1]
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "html"])
+def test_to_the_last_year(kpis, form: str) -> None:
+    code, out, err = kpis("--from", "2024-10-25", "--to", "9998-12-31T23:59", "--factory", COAST.name, "--format", form)
+    assert (code, err) == (0, "") and "Mixer" in out and "Changes are against" not in out
 
 
 def test_demand_charges_of_two_currencies_are_both_told(kpis, dsn: str) -> None:

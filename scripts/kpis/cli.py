@@ -9,7 +9,7 @@ from scripts import connection
 from scripts.console import Failure, exit_code, put
 from scripts.kpis import data, gather, output, table, words
 from scripts.kpis.figures import Site
-from scripts.kpis.ranges import PERIODS, Choice, moment
+from scripts.kpis.ranges import PERIODS, YEARS, Choice, moment
 
 DESCRIPTION = """\
 Show what each machine and factory used: energy, peak demand, load factor, energy per unit (SEC),
@@ -103,9 +103,12 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def _moment(text: str) -> datetime:
     try:
-        return moment(text)
+        given = moment(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no day or time: write it as 2026-10-01, 2026-10-01T06:00 or 2026-10-01T06:00+02:00") from None
+    if given.year not in YEARS:
+        raise argparse.ArgumentTypeError(f"{text!r} is out of reach: the year can be {YEARS[0]} to {YEARS[-1]}")
+    return given
 
 
 def _lines(names: tuple[str, ...]) -> str:

@@ -54,17 +54,17 @@ spans as (
     where f.id = any (%(factories)s)),
 -- Of a range that is longer than the time since the year 1, or that is none, there is no such range before it.
 pairs as (
-    select s.*, p.*
-    from spans s
-    left join lateral (
-        select case when s.aligned then {before_first} else s.first - (s.last - s.first) end as before_first,
-               case when s.aligned then least({before_last}, s.first) else s.first end as before_last
-        where s.last - s.first between interval '0' and s.first - {least}) p on true)
+    select s.*, case when s.last - s.first not between interval '0' and s.first - {least} then null
+                     when s.aligned then {before_first} else s.first - (s.last - s.first) end as before_first,
+           case when s.aligned then least({before_last}, s.first) else s.first end as before_last
+    from spans s)
 select b.id, b.timezone, b.first, b.last, b.first at time zone b.timezone, b.last at time zone b.timezone,
        c.before_first, c.before_last, c.before_first at time zone b.timezone, c.before_last at time zone b.timezone, now()
 from pairs b
 left join lateral (select b.before_first, b.before_last where b.before_first >= {least}) c on true
 """
+# Those of which every instant is one of the years 1 to 9999 in every zone: the database has no others, and Python neither.
+YEARS = range(2, 9999)
 # The first instant whose local day is of the year 1 in every zone.
 LEAST = "timestamptz '0001-01-02 00:00+00'"
 

@@ -67,7 +67,9 @@ def can_draw(encoding: str) -> bool:
 def in_words(asked: Asked) -> str:
     """The range in the factory's local time, and its length; its end is not part of it."""
     first, last = asked.span.start, asked.span.end
-    return f"{first:%a %Y-%m-%d %H:%M} until {last:%a %Y-%m-%d %H:%M} {asked.zone}, {length(asked.span)}"
+    # Not by %Y, which leaves out a year's leading zeros.
+    start, end = (f"{time:%a} {time.replace(tzinfo=None).isoformat(' ', 'minutes')}" for time in (first, last))
+    return f"{start} until {end} {asked.zone}, {length(asked.span)}"
 
 
 def length(span: Span) -> str:
