@@ -326,6 +326,12 @@ def test_metadata_is_json(empty: psycopg.Connection, database: str, write) -> No
     assert readings(empty, "metadata") == [({"a": 1},), (None,)]
 
 
+def test_what_a_file_holds_says_nothing_to_the_terminal(empty: psycopg.Connection, database: str, write) -> None:
+    path = write('time,energy_kwh,metadata,Red\x1b[31m\n2026-10-01T00:00:00Z,1,"{""a"": ""[/b]""}",x\n2026-10-01T00:15:00Z,1,"{""a"": ""[/b]""}",x\n')
+    said = load(database, path, "--machine", HVAC, "--dry-run")
+    assert "\x1b" not in said and "Left out: Red\ufffd[31m" in said and "[/b]" in said
+
+
 def test_slices_are_whole_days() -> None:
     days = [(NOW + n * timedelta(days=1), 10) for n in range(100)]
     assert [rows for _, _, rows in writing.slices(days)] == [310, 310, 310, 70], "a month at most"

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from scripts.console import say
+from scripts.console import plain, say
 from scripts.history.plan import Plan
 from scripts.history.progress import rate
 from scripts.history.register import Increments
@@ -50,12 +51,12 @@ def first_rows(sessions: Sessions, chosen: Plan) -> None:
     console.print(table)
 
 
-def _text(value: object) -> str:
+def _text(value: object) -> Text:
     if isinstance(value, datetime):
-        return value.strftime(FORM)
+        return Text(value.strftime(FORM))
     if isinstance(value, Decimal):
-        return f"{round(value, PLACES).normalize():f}"
-    return "" if value is None else f"{value}"
+        return Text(f"{round(value, PLACES).normalize():f}")
+    return Text("" if value is None else plain(f"{value}"))
 
 
 def show(
