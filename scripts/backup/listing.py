@@ -24,8 +24,10 @@ def show() -> None:
         table.add_column(column, justify="right" if column in ("age", "size") else "left", no_wrap=column != "verified")
     for path in found:
         table.add_row(*map(escape, (path.name, age(path), *_told(path))))
-    # Piped, every backup is one whole line.
     with screen(1000) as console:
+        if not console.is_terminal:
+            # Whatever COLUMNS says, every backup is one whole line.
+            console.width = 1000
         console.print(table)
 
 
